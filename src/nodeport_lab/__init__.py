@@ -1,0 +1,1 @@
+"""nodeport-lab: what a NetworkPolicy does to NodePort traffic, measured."""
