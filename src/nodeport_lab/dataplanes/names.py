@@ -1,0 +1,29 @@
+"""Names that rulesets and wiring have to agree on."""
+
+from __future__ import annotations
+
+import hashlib
+
+from nodeport_lab.model import Pod
+
+TUNNEL_DEVICE = "vxlan.lab"
+
+
+def node_namespace(node: str) -> str:
+    """The network namespace that stands for a node."""
+    return f"node:{node}"
+
+
+def pod_namespace(pod: Pod) -> str:
+    """The network namespace that a pod's processes live in."""
+    return node_namespace(pod.node) if pod.host_network else f"pod:{pod.key}"
+
+
+def host_interface(prefix: str, pod: Pod) -> str:
+    """The node's end of a pod's veth pair.
+
+    Prefix and 11 hex digits of SHA-1 over `namespace.pod`, as Calico names them
+    (libcalico-go, VethNameForWorkload).
+    """
+    digest = hashlib.sha1(f"{pod.namespace}.{pod.name}".encode(), usedforsecurity=False)
+    return prefix + digest.hexdigest()[:11]
