@@ -1,0 +1,1 @@
+"""Testbeds: where packets really travel."""

@@ -1,0 +1,174 @@
+"""The process that owns a lab: every namespace, socket and rule of it.
+
+Started by `lab.py` inside new user, network, mount and pid namespaces, as the first
+process of the latter: when it ends, the kernel ends everything else in there. It reads
+one JSON request per line from a socket, answers each with one line, and ends when the
+socket is closed. It knows about packets and rulesets; not about policies or verdicts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Coroutine
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from nodeport_lab.testbeds.embedded import namespaces, netfilter
+from nodeport_lab.testbeds.embedded.probes import Flow, dial_all, source_ports
+from nodeport_lab.testbeds.embedded.server import CallLog, listen
+from nodeport_lab.testbeds.embedded.wiring import Plan, wire
+
+_LINE_LIMIT = 1 << 30
+
+Answer = dict[str, Any]
+
+
+class Host:
+    """One lab, from the inside."""
+
+    def __init__(self, plan: Plan) -> None:
+        """Wire the network. Outside the event loop: pyroute2 brings one of its own."""
+        self._opened = wire(plan)
+        self._ports = source_ports()
+        self._calls: CallLog = {}
+
+    async def serve(self, servers: list[dict[str, Any]]) -> Answer:
+        """Start servers in pods."""
+        for server in servers:
+            await listen(
+                server["pod"], self._opened[server["namespace"]], server["port"], self._calls
+            )
+        return {}
+
+    async def load(self, rulesets: dict[str, list[str]]) -> Answer:
+        """Load nftables rulesets."""
+        netfilter.load(self._opened, rulesets)
+        return {}
+
+    async def probe(self, flows: list[list[Any]], deadline: float) -> Answer:
+        """Dial flows; tell for each how it ended and what the server logged."""
+        attempts = await dial_all(
+            [Flow(*flow) for flow in flows], self._opened, self._ports, deadline
+        )
+        return {
+            "attempts": [
+                {**asdict(attempt), "call": self._calls.pop(attempt.source_port, None)}
+                for attempt in attempts
+            ]
+        }
+
+    async def records(self, tables: dict[str, str]) -> Answer:
+        """What the dynamic sets of some tables hold."""
+        return {
+            "records": {
+                name: netfilter.set_elements(self._opened[name], table)
+                for name, table in tables.items()
+            }
+        }
+
+    async def execute(
+        self, namespace: str, arguments: list[str], hosts: dict[str, str]
+    ) -> Answer:
+        """Run a command inside a namespace, on this process's own terminal."""
+        _resolve_names(hosts)
+        try:
+            with namespaces.inside(self._opened[namespace]):
+                process = subprocess.Popen(arguments)  # noqa: S603, ASYNC220 - the user's own command
+        except FileNotFoundError:
+            return {"returncode": 127}
+        await _end_of(process.pid)
+        return {"returncode": process.wait()}
+
+
+async def _end_of(pid: int) -> None:
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+    descriptor = os.pidfd_open(pid)
+    loop.add_reader(descriptor, ended.set)
+    await ended.wait()
+    loop.remove_reader(descriptor)
+    os.close(descriptor)
+
+
+def _resolve_names(hosts: dict[str, str]) -> None:
+    """Let names resolve: lay a file over /etc/hosts, in this mount namespace alone."""
+    lines = "".join(f"{address}\t{name}\n" for name, address in hosts.items())
+    _run("mount", "-t", "tmpfs", "hosts", "/mnt")
+    Path("/mnt/hosts").write_text(f"127.0.0.1\tlocalhost\n{lines}")
+    _run("mount", "--bind", "/mnt/hosts", "/etc/hosts")
+    _run("umount", "--lazy", "/mnt")
+
+
+def _run(*arguments: str) -> None:
+    subprocess.run(arguments, check=True)  # noqa: S603 - fixed programs of util-linux
+
+
+async def answer_requests(control: socket.socket, host: Host) -> None:
+    """Answer requests one after the other until the owner goes away."""
+    reader, writer = await asyncio.open_unix_connection(sock=control, limit=_LINE_LIMIT)
+    operations: dict[str, Callable[..., Coroutine[Any, Any, Answer]]] = {
+        "serve": host.serve,
+        "load": host.load,
+        "probe": host.probe,
+        "records": host.records,
+        "execute": host.execute,
+    }
+    requests: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    reading = asyncio.create_task(_read(reader, requests))
+    while not reading.done():
+        request = await requests.get()
+        try:
+            answer = await operations[request.pop("operation")](**request)
+        except Exception as error:  # noqa: BLE001 - whatever fails in here, the owner is told
+            answer = _failure(error)
+        writer.write(_line(answer))
+        await writer.drain()
+
+
+async def _read(reader: asyncio.StreamReader, requests: asyncio.Queue[dict[str, Any]]) -> None:
+    while line := await reader.readline():
+        requests.put_nowait(json.loads(line))
+    # The owner is gone, perhaps in the middle of a request; so is everything, now.
+    os._exit(0)
+
+
+def _failure(error: Exception) -> Answer:
+    return {"error": f"{type(error).__name__}: {error}"}
+
+
+def _line(answer: Answer) -> bytes:
+    return json.dumps(answer).encode() + b"\n"
+
+
+def main() -> None:
+    """Build the network of the first request, on the descriptor given, then serve on it."""
+    # A handler of our own, not SIG_IGN: Ctrl-C then leaves the host alone, but ends what
+    # `execute` started, because exec resets handlers to the default.
+    signal.signal(signal.SIGINT, lambda *_: None)
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    control = socket.socket(fileno=int(sys.argv[1]))
+    with control.makefile("rb", buffering=0) as lines:
+        request = lines.readline()
+    if not request:
+        return
+    try:
+        host = Host(Plan.from_json(json.loads(request)["plan"]))
+    except Exception as error:  # noqa: BLE001 - whatever fails in here, the owner is told
+        control.sendall(_line(_failure(error)))
+        return
+    control.sendall(_line({}))
+    control.setblocking(False)  # noqa: FBT003 - its only argument
+    asyncio.run(answer_requests(control, host))
+
+
+if __name__ == "__main__":
+    main()

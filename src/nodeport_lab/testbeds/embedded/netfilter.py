@@ -1,0 +1,66 @@
+"""nft, run inside namespaces."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from itertools import zip_longest
+from typing import Any
+
+from nodeport_lab.testbeds.embedded import namespaces
+
+
+def find_nft() -> str | None:
+    """The path of nft; an ordinary user's PATH often lacks the folders it lives in."""
+    return shutil.which("nft", path=os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin")
+
+
+def load(opened: Mapping[str, int], rulesets: Mapping[str, Sequence[str]]) -> None:
+    """Load rulesets, namespace by namespace at the same time, each one's texts in order.
+
+    Raises:
+        OSError: nft refused one; the message holds nft's own.
+    """
+    for stage in zip_longest(*rulesets.values()):
+        started = [
+            (name, text, _start(opened[name], "-f", "-"))
+            for name, text in zip(rulesets, stage, strict=True)
+            if text is not None
+        ]
+        failures = []
+        for name, text, process in started:
+            _, complaint = process.communicate(text)
+            if process.returncode:
+                failures.append(f"nft in {name}: {complaint.strip().partition(chr(10))[0]}")
+        if failures:
+            raise OSError("; ".join(failures))
+
+
+def set_elements(namespace: int, table: str) -> dict[str, list[list[Any]]]:
+    """The elements of every dynamic set of a table: set name -> concatenated keys."""
+    process = _start(namespace, "-j", "list", "table", "ip", table)
+    listing, complaint = process.communicate()
+    if process.returncode:
+        raise OSError(f"nft list table {table}: {complaint.strip()}")
+    return {
+        item["set"]["name"]: [element["concat"] for element in item["set"].get("elem", [])]
+        for item in json.loads(listing)["nftables"]
+        if "set" in item
+    }
+
+
+def _start(namespace: int, *arguments: str) -> subprocess.Popen[str]:
+    nft = find_nft()
+    if nft is None:
+        raise OSError("nft is not installed")
+    with namespaces.inside(namespace):
+        return subprocess.Popen(  # noqa: S603 - a fixed program, its input is made by this package
+            [nft, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )

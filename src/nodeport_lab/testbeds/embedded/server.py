@@ -1,0 +1,57 @@
+"""The stand-in for the report's server: answers `Hello World!` and logs who called.
+
+It takes the place of the image helloworld-go, which no image registry can be asked for
+here: any path, the same body.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+from nodeport_lab.testbeds.embedded import namespaces
+from nodeport_lab.testbeds.embedded.probes import ANSWER
+
+RESPONSE = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\n"
+    b"Content-Length: %d\r\nConnection: close\r\n\r\n%s" % (len(ANSWER), ANSWER)
+)
+_BACKLOG = 1024
+
+CallLog = dict[int, tuple[str, str]]
+"""Caller's source port -> name of the pod that answered, and `address:port` it saw."""
+
+
+class HelloWorld(asyncio.Protocol):
+    """One connection to the server: one request, one answer."""
+
+    def __init__(self, pod: str, log: CallLog) -> None:
+        """Answer for `pod` and note callers in `log`."""
+        self._pod = pod
+        self._log = log
+        self._received = b""
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Log the caller."""
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - narrows the type
+        self._transport = transport
+        address, port = transport.get_extra_info("peername")
+        self._log[port] = (self._pod, f"{address}:{port}")
+
+    def data_received(self, data: bytes) -> None:
+        """Answer once the request's head is complete."""
+        self._received = (self._received + data)[-4:]
+        if self._received == b"\r\n\r\n" and self._transport is not None:
+            self._transport.write(RESPONSE)
+            self._transport.close()
+
+
+async def listen(pod: str, namespace: int, port: int, log: CallLog) -> None:
+    """Serve on every address of a namespace, for as long as the process lives."""
+    with namespaces.inside(namespace):
+        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.bind(("0.0.0.0", port))  # noqa: S104 - the namespace is the pod's own
+    loop = asyncio.get_running_loop()
+    await loop.create_server(lambda: HelloWorld(pod, log), sock=sock, backlog=_BACKLOG)

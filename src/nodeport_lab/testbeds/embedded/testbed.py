@@ -1,0 +1,297 @@
+"""The embedded testbed: a scenario on one dataplane, in a lab of network namespaces."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+from nodeport_lab.dataplanes import CompiledPolicies, Dataplane
+from nodeport_lab.dataplanes.names import (
+    TUNNEL_DEVICE,
+    host_interface,
+    node_namespace,
+    pod_namespace,
+)
+from nodeport_lab.dataplanes.nftables import Table, transactions
+from nodeport_lab.errors import TestbedError
+from nodeport_lab.model import (
+    Action,
+    Decision,
+    Direction,
+    NetworkPolicy,
+    Pod,
+    Protocol,
+    Scenario,
+    Verdict,
+)
+from nodeport_lab.testbeds.embedded.addressing import GATEWAY, NODE_CIDR, plan_network
+from nodeport_lab.testbeds.embedded.evidence import Evidence, read_records
+from nodeport_lab.testbeds.embedded.lab import Lab
+from nodeport_lab.testbeds.embedded.netfilter import find_nft
+from nodeport_lab.testbeds.embedded.wiring import NodeCable, Plan, PodCable
+from nodeport_lab.testbeds.interface import Probe, ProbeResult
+
+SECOND_LOOK = 4  # how many times the deadline a probe gets when nothing explains its silence
+
+
+class EmbeddedTestbed:
+    """Real packets between network namespaces, filtered by real netfilter."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        dataplane: Dataplane,
+        options: Mapping[str, str],
+        *,
+        terminal: bool = False,
+    ) -> None:
+        """Describe the testbed; nothing is created before it is entered.
+
+        Args:
+            scenario: what to build.
+            dataplane: how packets and policies are treated.
+            options: the dataplane's options; checked and completed.
+            terminal: let commands run by `execute` use this terminal.
+        """
+        self.scenario = scenario
+        self.dataplane = dataplane
+        self.options = dataplane.complete(options)
+        self.network = plan_network(scenario, tunnel=dataplane.tunnel)
+        self.versions = {"kernel": platform.release(), "nftables": _nft_version()}
+        self._terminal = terminal
+        self._generation = 0
+        self._compiled: CompiledPolicies | None = None
+        self._lab: Lab | None = None
+
+    def __enter__(self) -> Self:
+        """Wire the lab, load the dataplane, start the servers; no policy is in force."""
+        self._lab = Lab(terminal=self._terminal)
+        try:
+            self._lab.request("wire", plan=self._plan().to_json())
+            self._lab.request("serve", servers=self._servers())
+            tables = self.dataplane.translate(self.scenario, self.network, self.options)
+            self._lab.request(
+                "load",
+                rulesets={
+                    namespace: [text for table in some for text in transactions(table)]
+                    for namespace, some in tables.items()
+                },
+            )
+            self.apply(())
+        except BaseException:
+            self._lab.close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        """Remove the lab and everything in it."""
+        self.lab.close()
+
+    @property
+    def lab(self) -> Lab:
+        """The running lab.
+
+        Raises:
+            TestbedError: the testbed has not been entered.
+        """
+        if self._lab is None:
+            raise TestbedError("the embedded testbed is not running; enter it with a with block")
+        return self._lab
+
+    def apply(self, policies: Sequence[NetworkPolicy]) -> None:
+        """Replace the policies in force, in one step per node."""
+        compiled = self.dataplane.police(
+            self.scenario, self.network, policies, self.options
+        )
+        self._generation += 1
+        self.lab.request(
+            "load",
+            rulesets={
+                namespace: transactions(
+                    Table(self._generation_of(table, self._generation), table.sets, table.chains),
+                    replaces=self._generation_of(table, self._generation - 1)
+                    if self._generation > 1
+                    else None,
+                )
+                for namespace, table in compiled.tables.items()
+            },
+        )
+        self._compiled = compiled
+
+    def probe(self, probes: Sequence[Probe], deadline: float) -> list[ProbeResult]:
+        """Send probes; one that nobody answered and nothing dropped gets a second look."""
+        attempts = self._dial(probes, deadline)
+        unexplained = [
+            number
+            for number, attempt in enumerate(attempts)
+            if attempt.end == "silent" and not attempt.dropped
+        ]
+        if unexplained:
+            again = self._dial([probes[number] for number in unexplained], deadline * SECOND_LOOK)
+            for number, attempt in zip(unexplained, again, strict=True):
+                attempts[number] = attempt
+        return [self._result(attempt) for attempt in attempts]
+
+    def execute(self, pod: Pod, arguments: Sequence[str]) -> int:
+        """Run a command inside a pod's namespace, where the scenario's names resolve.
+
+        Returns:
+            the command's exit code; 127 where there is no such program.
+        """
+        answer = self.lab.request(
+            "execute",
+            namespace=pod_namespace(pod),
+            arguments=list(arguments),
+            hosts=self._hosts(),
+        )
+        return int(answer["returncode"])
+
+    def _dial(self, probes: Sequence[Probe], deadline: float) -> list[_Attempt]:
+        flows = [
+            (
+                pod_namespace(probe.client),
+                str(self.network.pods[probe.client.key]),
+                probe.address,
+                probe.port,
+            )
+            for probe in probes
+        ]
+        answer = self.lab.request("probe", flows=flows, deadline=deadline)
+        evidence = self._read_evidence()
+        return [
+            _Attempt(
+                end=attempt["end"],
+                elapsed_ms=attempt["elapsed_ms"],
+                detail=attempt["detail"],
+                decisions=evidence.get((probe.protocol, attempt["source_port"]), ()),
+                call=tuple(attempt["call"]) if attempt["call"] else None,
+            )
+            for probe, attempt in zip(probes, answer["attempts"], strict=True)
+        ]
+
+    def _read_evidence(self) -> Evidence:
+        if self._compiled is None:
+            return {}
+        answer = self.lab.request(
+            "records",
+            tables={
+                namespace: self._generation_of(table, self._generation)
+                for namespace, table in self._compiled.tables.items()
+            },
+        )
+        nodes = {node_namespace(node.name): node.name for node in self.scenario.nodes}
+        return read_records(answer["records"], nodes, self._compiled)
+
+    def _result(self, attempt: _Attempt) -> ProbeResult:
+        backend = attempt.call[0] if attempt.call else self._asked(attempt.decisions)
+        verdict, detail = _VERDICTS[attempt.end], attempt.detail
+        if verdict is Verdict.TIMEOUT and not attempt.dropped:
+            verdict = Verdict.ERROR
+            detail = "no answer, and no drop was recorded for it"
+        return ProbeResult(
+            verdict=verdict,
+            backend=backend,
+            application_source=attempt.call[1] if attempt.call else None,
+            decisions=attempt.decisions,
+            elapsed_ms=attempt.elapsed_ms,
+            detail=detail,
+        )
+
+    def _asked(self, decisions: Sequence[Decision]) -> str | None:
+        for decision in decisions:
+            address = decision.seen_destination.rpartition(":")[0]
+            if decision.direction is Direction.INGRESS:
+                for key, given in self.network.pods.items():
+                    if str(given) == address:
+                        return key
+        return None
+
+    def _plan(self) -> Plan:
+        prefix = self.dataplane.interface_prefix
+        return Plan(
+            gateway=str(GATEWAY),
+            prefix_length=NODE_CIDR.prefixlen,
+            tunnel_device=TUNNEL_DEVICE,
+            nodes=tuple(
+                NodeCable(
+                    namespace=node_namespace(node.name),
+                    address=str(self.network.nodes[node.name]),
+                    pod_cidr=str(self.network.node_pod_cidrs[node.name]),
+                    tunnel=str(self.network.tunnels[node.name]) if self.dataplane.tunnel else None,
+                    pods=tuple(
+                        PodCable(
+                            namespace=pod_namespace(pod),
+                            address=str(self.network.pods[pod.key]),
+                            interface=host_interface(prefix, pod),
+                        )
+                        for pod in self.scenario.pods
+                        if pod.node == node.name and not pod.host_network
+                    ),
+                )
+                for node in self.scenario.nodes
+            ),
+        )
+
+    def _servers(self) -> list[dict[str, Any]]:
+        return [
+            {"pod": pod.key, "namespace": pod_namespace(pod), "port": port.port}
+            for pod in self.scenario.pods
+            for port in pod.ports
+            if port.protocol is Protocol.TCP
+        ]
+
+    def _hosts(self) -> dict[str, str]:
+        names = {node: str(address) for node, address in self.network.nodes.items()}
+        for pod in self.scenario.pods:
+            names.setdefault(pod.name, str(self.network.pods[pod.key]))
+        for service in self.scenario.services:
+            address = self.network.cluster_ips.get(service.key)
+            if address is not None:
+                for suffix in ("", ".svc", ".svc.cluster.local"):
+                    names[f"{service.name}.{service.namespace}{suffix}"] = str(address)
+                names.setdefault(service.name, str(address))
+        return names
+
+    @staticmethod
+    def _generation_of(table: Table, generation: int) -> str:
+        return f"{table.name}-{generation}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """One try of a probe, joined with what the hooks recorded of it."""
+
+    end: str
+    elapsed_ms: float
+    detail: str | None
+    decisions: tuple[Decision, ...]
+    call: tuple[str, str] | None
+
+    @property
+    def dropped(self) -> bool:
+        return any(decision.action is Action.DENY for decision in self.decisions)
+
+
+_VERDICTS = {
+    "answered": Verdict.ALLOWED,
+    "silent": Verdict.TIMEOUT,
+    "refused": Verdict.REFUSED,
+    "failed": Verdict.ERROR,
+}
+
+
+def _nft_version() -> str:
+    nft = find_nft()
+    if nft is None:
+        return "missing"
+    shown = subprocess.run([nft, "--version"], capture_output=True, text=True, check=False)  # noqa: S603
+    return shown.stdout.split()[1].removeprefix("v") if shown.stdout else "unknown"
