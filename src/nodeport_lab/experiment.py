@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from math import ceil
+from threading import Event
 
 from nodeport_lab.cells import Cell, enumerate_cells
 from nodeport_lab.dataplanes import Dataplane, find_dataplane
 from nodeport_lab.errors import UnknownNameError
 from nodeport_lab.locations import manifests_directory
-from nodeport_lab.manifests import load_scenario
+from nodeport_lab.manifests import NO_POLICY, load_scenario
 from nodeport_lab.model import (
     Action,
     Decision,
@@ -32,7 +33,6 @@ from nodeport_lab.model import (
 from nodeport_lab.testbeds.embedded import EmbeddedTestbed
 from nodeport_lab.testbeds.interface import DEFAULT_DEADLINE, ProbeResult
 
-NO_POLICY = "no-policy"
 TESTBEDS = ("embedded",)
 _POLICIES_PER_LAB = 3  # one more costs a deadline, one lab more costs a start
 
@@ -58,6 +58,35 @@ class Question:
 def default_scenario() -> Scenario:
     """The report's scenario, from the manifests of this project."""
     return load_scenario(manifests_directory())
+
+
+def check_testbed(name: str) -> None:
+    """Accept the name of a testbed.
+
+    Raises:
+        UnknownNameError: there is no such testbed.
+    """
+    if name not in TESTBEDS:
+        raise UnknownNameError("testbed", name, TESTBEDS)
+
+
+def find_policy(scenario: Scenario, name: str) -> NetworkPolicy | None:
+    """The policy of that name; None for `no-policy`.
+
+    Raises:
+        UnknownNameError: the scenario has no such policy.
+    """
+    if name == NO_POLICY:
+        return None
+    for policy in scenario.policies:
+        if policy.name == name:
+            return policy
+    raise UnknownNameError("policy", name, policy_names(scenario))
+
+
+def policy_names(scenario: Scenario) -> list[str]:
+    """What can be in force: `no-policy` first, then every policy."""
+    return [NO_POLICY, *(policy.name for policy in scenario.policies)]
 
 
 def run(  # noqa: PLR0913 - a question, and how to ask it
@@ -100,8 +129,7 @@ def run_all(
         PrerequisiteError: this machine cannot run the testbed.
         TestbedError: the testbed failed.
     """
-    if testbed not in TESTBEDS:
-        raise UnknownNameError("testbed", testbed, TESTBEDS)
+    check_testbed(testbed)
     scenario = scenario or default_scenario()
     labs = [lab for question in questions for lab in _shares(question, scenario)]
     total = sum(len(lab.policies) for lab in labs)
@@ -113,9 +141,17 @@ def run_all(
         if progress is not None:
             progress(done, total)
 
+    stop = Event()
     with ThreadPoolExecutor(max_workers=max(1, len(labs))) as pool:
-        made = [pool.submit(lab.observe, deadline, finished) for lab in labs]
-        parts = [future.result() for future in made]
+        made = [pool.submit(lab.observe, deadline, finished, stop) for lab in labs]
+        try:
+            wait(made, return_when=FIRST_EXCEPTION)
+            failures = [future.exception() for future in made if future.done()]
+            for failure in filter(None, failures):
+                raise failure
+        finally:  # also on Ctrl-C: the other labs end before their next policy
+            stop.set()
+    parts = [future.result() for future in made]
     runs = []
     for question in questions:
         dataplane = find_dataplane(question.dataplane)
@@ -152,13 +188,15 @@ class _Share:
     scenario: Scenario
     policies: tuple[NetworkPolicy | None, ...]
 
-    def observe(self, deadline: float, finished: Callable[[], None]) -> _Part:
+    def observe(self, deadline: float, finished: Callable[[], None], stop: Event) -> _Part:
         with EmbeddedTestbed(self.scenario, self.dataplane, self.question.options) as testbed:
             cells = enumerate_cells(self.scenario, testbed.network)
             probes = [cell.probe for cell in cells]
             control = testbed.probe(probes, deadline)
             rows: list[Observation] = []
             for policy in self.policies:
+                if stop.is_set():
+                    break
                 if policy is None:
                     results = control
                 else:
@@ -175,24 +213,14 @@ class _Share:
 def _shares(question: Question, scenario: Scenario) -> list[_Share]:
     dataplane = find_dataplane(question.dataplane)
     dataplane.complete(question.options)
-    policies = _chosen(question, scenario)
+    names = policy_names(scenario) if question.policies is None else question.policies
+    policies = [find_policy(scenario, name) for name in names]
     labs = max(1, ceil(len(policies) / _POLICIES_PER_LAB))
     size = ceil(len(policies) / labs)
     return [
         _Share(question, dataplane, scenario, tuple(policies[start : start + size]))
         for start in range(0, max(1, len(policies)), size or 1)
     ]
-
-
-def _chosen(question: Question, scenario: Scenario) -> list[NetworkPolicy | None]:
-    known: dict[str, NetworkPolicy | None] = {NO_POLICY: None}
-    known |= {policy.name: policy for policy in scenario.policies}
-    chosen = []
-    for name in known if question.policies is None else question.policies:
-        if name not in known:
-            raise UnknownNameError("policy", name, list(known))
-        chosen.append(known[name])
-    return chosen
 
 
 def _observation(

@@ -22,9 +22,11 @@ from pathlib import Path
 from typing import Any
 
 from nodeport_lab.testbeds.embedded import namespaces, netfilter
+from nodeport_lab.testbeds.embedded.plan import Plan
 from nodeport_lab.testbeds.embedded.probes import Flow, dial_all, source_ports
 from nodeport_lab.testbeds.embedded.server import CallLog, listen
-from nodeport_lab.testbeds.embedded.wiring import Plan, wire
+from nodeport_lab.testbeds.embedded.tracing import Tracer
+from nodeport_lab.testbeds.embedded.wiring import wire
 
 _LINE_LIMIT = 1 << 30
 
@@ -74,6 +76,13 @@ class Host:
             }
         }
 
+    async def trace(self, flows: list[list[Any]], deadline: float, names: list[str]) -> Answer:
+        """Dial flows like `probe`, while the kernel traces every packet in some namespaces."""
+        with Tracer({name: self._opened[name] for name in names}) as tracer:
+            await tracer.ready()
+            answer = await self.probe(flows, deadline)
+            return {**answer, "traces": await tracer.collect()}
+
     async def execute(
         self, namespace: str, arguments: list[str], hosts: dict[str, str]
     ) -> Answer:
@@ -120,6 +129,7 @@ async def answer_requests(control: socket.socket, host: Host) -> None:
         "probe": host.probe,
         "records": host.records,
         "execute": host.execute,
+        "trace": host.trace,
     }
     requests: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
     reading = asyncio.create_task(_read(reader, requests))

@@ -26,25 +26,25 @@ def load(opened: Mapping[str, int], rulesets: Mapping[str, Sequence[str]]) -> No
     """
     for stage in zip_longest(*rulesets.values()):
         started = [
-            (name, text, _start(opened[name], "-f", "-"))
+            (name, text, start(opened[name], "-f", "-"))
             for name, text in zip(rulesets, stage, strict=True)
             if text is not None
         ]
         failures = []
         for name, text, process in started:
-            _, complaint = process.communicate(text)
+            _, complaint = process.communicate(text.encode())
             if process.returncode:
-                failures.append(f"nft in {name}: {complaint.strip().partition(chr(10))[0]}")
+                failures.append(f"nft in {name}: {_first_line(complaint)}")
         if failures:
             raise OSError("; ".join(failures))
 
 
 def set_elements(namespace: int, table: str) -> dict[str, list[list[Any]]]:
     """The elements of every dynamic set of a table: set name -> concatenated keys."""
-    process = _start(namespace, "-j", "list", "table", "ip", table)
+    process = start(namespace, "-j", "list", "table", "ip", table)
     listing, complaint = process.communicate()
     if process.returncode:
-        raise OSError(f"nft list table {table}: {complaint.strip()}")
+        raise OSError(f"nft list table {table}: {_first_line(complaint)}")
     return {
         item["set"]["name"]: [element["concat"] for element in item["set"].get("elem", [])]
         for item in json.loads(listing)["nftables"]
@@ -52,7 +52,12 @@ def set_elements(namespace: int, table: str) -> dict[str, list[list[Any]]]:
     }
 
 
-def _start(namespace: int, *arguments: str) -> subprocess.Popen[str]:
+def start(namespace: int, *arguments: str) -> subprocess.Popen[bytes]:
+    """Start nft inside a namespace, with pipes for its input and output.
+
+    Raises:
+        OSError: there is no nft.
+    """
     nft = find_nft()
     if nft is None:
         raise OSError("nft is not installed")
@@ -62,5 +67,8 @@ def _start(namespace: int, *arguments: str) -> subprocess.Popen[str]:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            text=True,
         )
+
+
+def _first_line(complaint: bytes) -> str:
+    return complaint.decode(errors="replace").strip().partition("\n")[0]

@@ -10,6 +10,7 @@ import platform
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 from nodeport_lab.errors import PrerequisiteError
@@ -19,7 +20,8 @@ OLDEST_KERNEL = (5, 4)  # pidfd_open is 5.3; every supported Debian and Ubuntu i
 _RELEASE_PARTS = 2
 
 
-def isolation() -> list[str]:
+@cache
+def isolation() -> tuple[str, ...]:
     """The command that puts what follows it into namespaces of its own.
 
     Raises:
@@ -45,28 +47,28 @@ def isolation() -> list[str]:
         raise PrerequisiteError(
             "the program nft is missing; install it with: apt-get install nftables"
         )
-    rootless = ["unshare", "--user", "--map-root-user", *_NAMESPACES]
+    rootless = ("unshare", "--user", "--map-root-user", *_NAMESPACES)
     complaint = _try(rootless)
     if complaint is None:
         return rootless
     if os.geteuid() == 0:
-        as_root = ["unshare", *_NAMESPACES]
+        as_root = ("unshare", *_NAMESPACES)
         if _try(as_root) is None:
             return as_root
     raise PrerequisiteError(_obstacle(complaint))
 
 
-_NAMESPACES = [
+_NAMESPACES = (
     "--net",
     "--mount",
     "--pid",
     "--fork",
     "--kill-child",
     "--mount-proc",
-]
+)
 
 
-def _try(command: list[str]) -> str | None:
+def _try(command: tuple[str, ...]) -> str | None:
     """None if the command works here, else what it complained about."""
     check = "test -w /proc/sys/net/ipv4/ip_forward && " + f"{find_nft()} list tables"
     ended = subprocess.run(  # noqa: S603 - fixed programs

@@ -32,7 +32,7 @@ from nodeport_lab.testbeds.embedded.addressing import GATEWAY, NODE_CIDR, plan_n
 from nodeport_lab.testbeds.embedded.evidence import Evidence, read_records
 from nodeport_lab.testbeds.embedded.lab import Lab
 from nodeport_lab.testbeds.embedded.netfilter import find_nft
-from nodeport_lab.testbeds.embedded.wiring import NodeCable, Plan, PodCable
+from nodeport_lab.testbeds.embedded.plan import NodeCable, Plan, PodCable
 from nodeport_lab.testbeds.interface import Probe, ProbeResult
 
 SECOND_LOOK = 4  # how many times the deadline a probe gets when nothing explains its silence
@@ -141,6 +141,24 @@ class EmbeddedTestbed:
                 attempts[number] = attempt
         return [self._result(attempt) for attempt in attempts]
 
+    def trace(
+        self, probes: Sequence[Probe], deadline: float
+    ) -> tuple[list[ProbeResult], dict[str, str]]:
+        """Probe while the kernel traces every packet on every node.
+
+        Returns:
+            the results, and node -> what `nft monitor trace` printed there.
+        """
+        names = {node_namespace(node.name): node.name for node in self.scenario.nodes}
+        answer = self.lab.request(
+            "trace", flows=self._flows(probes), deadline=deadline, names=list(names)
+        )
+        attempts = self._join(probes, answer["attempts"])
+        return (
+            [self._result(attempt) for attempt in attempts],
+            {names[namespace]: text for namespace, text in answer["traces"].items()},
+        )
+
     def execute(self, pod: Pod, arguments: Sequence[str]) -> int:
         """Run a command inside a pod's namespace, where the scenario's names resolve.
 
@@ -156,7 +174,11 @@ class EmbeddedTestbed:
         return int(answer["returncode"])
 
     def _dial(self, probes: Sequence[Probe], deadline: float) -> list[_Attempt]:
-        flows = [
+        answer = self.lab.request("probe", flows=self._flows(probes), deadline=deadline)
+        return self._join(probes, answer["attempts"])
+
+    def _flows(self, probes: Sequence[Probe]) -> list[tuple[str, str, str, int]]:
+        return [
             (
                 pod_namespace(probe.client),
                 str(self.network.pods[probe.client.key]),
@@ -165,7 +187,10 @@ class EmbeddedTestbed:
             )
             for probe in probes
         ]
-        answer = self.lab.request("probe", flows=flows, deadline=deadline)
+
+    def _join(
+        self, probes: Sequence[Probe], attempts: Sequence[Mapping[str, Any]]
+    ) -> list[_Attempt]:
         evidence = self._read_evidence()
         return [
             _Attempt(
@@ -175,7 +200,7 @@ class EmbeddedTestbed:
                 decisions=evidence.get((probe.protocol, attempt["source_port"]), ()),
                 call=tuple(attempt["call"]) if attempt["call"] else None,
             )
-            for probe, attempt in zip(probes, answer["attempts"], strict=True)
+            for probe, attempt in zip(probes, attempts, strict=True)
         ]
 
     def _read_evidence(self) -> Evidence:

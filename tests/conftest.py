@@ -1,0 +1,22 @@
+"""What all tests share: how property tests run, and what a test does without a browser.
+
+Tests marked `embedded` are never skipped. Where no namespace can be made they fail with
+the sentence that says why: a green run without a single packet would be a lie.
+"""
+
+import os
+import shutil
+
+import hypothesis
+import pytest
+
+# A busy machine is no reason to fail, and a service's run must be repeatable.
+hypothesis.settings.register_profile("default", deadline=None)
+hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a browser test, with the remedy, on a machine without Chromium."""
+    if item.get_closest_marker("browser") and not shutil.which("chromium"):
+        pytest.skip("there is no chromium on this machine; `make test` says how to install it")
