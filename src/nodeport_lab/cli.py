@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +16,6 @@ from nodeport_lab import doctor, documented
 from nodeport_lab.dataplanes import DATAPLANES, find_dataplane
 from nodeport_lab.errors import LabError, UnknownNameError
 from nodeport_lab.experiment import (
-    NO_POLICY,
     TESTBEDS,
     Question,
     check_testbed,
@@ -23,6 +23,7 @@ from nodeport_lab.experiment import (
     find_policy,
     run_all,
 )
+from nodeport_lab.manifests import NO_POLICY
 from nodeport_lab.model import Pod, Scenario
 from nodeport_lab.testbeds.interface import DEFAULT_DEADLINE
 
@@ -49,7 +50,7 @@ _Options = Annotated[
 
 
 @app.command("run", epilog="Example: nodeport-lab run -d cilium -o policyCIDRMatchMode=nodes")
-def run_command(  # noqa: PLR0913 - one parameter per option
+def run_command(  # noqa: PLR0913, PLR0917 - one parameter per option
     testbed: _Testbed = "embedded",
     dataplane: Annotated[
         list[str] | None,
@@ -72,8 +73,11 @@ def run_command(  # noqa: PLR0913 - one parameter per option
 ) -> None:
     """Send the report's probes and print its table.
 
-    Leaves with 0 if every cell is as documented or undocumented, with 1 if one is not,
-    with 2 if it could not run.
+    Exit code 0: every cell is as documented, or undocumented.
+
+    Exit code 1: a cell differs from a documented outcome.
+
+    Exit code 2: wrong use, or something is missing on this machine.
     """
     from nodeport_lab import claims_file, observations  # noqa: PLC0415 - not needed to start
     from nodeport_lab.locations import claims_file as claims_path  # noqa: PLC0415
@@ -113,8 +117,8 @@ def run_command(  # noqa: PLR0913 - one parameter per option
         if silent:
             screen.print(f"{run.dataplane}: {len(silent)} cells above are not documented.")
     for difference in differences:
-        screen.print(f"Not as documented: {difference}", style="bold red")
-    screen.print(terminal.closing_line(runs))
+        screen.print(f"Not as documented: {difference}", style="bold red", soft_wrap=True)
+    screen.print(terminal.closing_line(runs), soft_wrap=True)
     if differences:
         raise typer.Exit(DIFFERS)
 
@@ -125,7 +129,7 @@ def run_command(  # noqa: PLR0913 - one parameter per option
     epilog="Example: nodeport-lab exec -d calico-iptables --policy ipblock-nodes client-a -- "
     "curl -m 1 http://dev-worker:30080/",
 )
-def exec_command(
+def exec_command(  # noqa: PLR0913, PLR0917 - one parameter per option
     pod: Annotated[str, typer.Argument(help="Name of a pod.")],
     command: Annotated[list[str], typer.Argument(help="What to run in it.")],
     dataplane: Annotated[
@@ -144,6 +148,13 @@ def exec_command(
     from nodeport_lab.testbeds.embedded import EmbeddedTestbed  # noqa: PLC0415
 
     check_testbed(testbed)
+    command = command[1:] if command[0] == "--" else command
+    if not command:
+        raise LabError(f"there is nothing to run; write it like: exec {pod} -- curl ADDRESS")
+    if shutil.which(command[0]) is None:
+        raise LabError(
+            f"there is no program {command[0]!r} on this machine; install it, or name another one"
+        )
     scenario = default_scenario()
     client = _find_pod(scenario, pod)
     in_force = find_policy(scenario, policy)
@@ -161,9 +172,9 @@ def doctor_command() -> None:
     findings = doctor.examine()
     for finding in findings:
         sign = "[green]✓[/]" if finding.works else "[red]✗[/]"
-        _out.print(f"{sign} {finding.subject}: {finding.detail}")
+        _out.print(f"{sign} {finding.subject}: {finding.detail}", soft_wrap=True)
         if finding.remedy:
-            _out.print(f"    {finding.remedy}")
+            _out.print(f"    {finding.remedy}", soft_wrap=True)
     if not all(finding.works for finding in findings if finding.needed):
         raise typer.Exit(MISUSED)
 

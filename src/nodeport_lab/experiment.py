@@ -18,7 +18,7 @@ from nodeport_lab.cells import Cell, enumerate_cells
 from nodeport_lab.dataplanes import Dataplane, find_dataplane
 from nodeport_lab.errors import UnknownNameError
 from nodeport_lab.locations import manifests_directory
-from nodeport_lab.manifests import NO_POLICY, load_scenario
+from nodeport_lab.manifests import NO_POLICY, cidr_facts, load_scenario
 from nodeport_lab.model import (
     Action,
     Decision,
@@ -28,9 +28,9 @@ from nodeport_lab.model import (
     Pod,
     Run,
     Scenario,
-    Verdict,
 )
 from nodeport_lab.testbeds.embedded import EmbeddedTestbed
+from nodeport_lab.testbeds.embedded.addressing import plan_network
 from nodeport_lab.testbeds.interface import DEFAULT_DEADLINE, ProbeResult
 
 TESTBEDS = ("embedded",)
@@ -56,8 +56,10 @@ class Question:
 
 
 def default_scenario() -> Scenario:
-    """The report's scenario, from the manifests of this project."""
-    return load_scenario(manifests_directory())
+    """The report's scenario, its policies bound to the subnets of the embedded testbed."""
+    directory = manifests_directory()
+    network = plan_network(load_scenario(directory))
+    return load_scenario(directory, facts=cidr_facts(network))
 
 
 def check_testbed(name: str) -> None:
@@ -270,7 +272,7 @@ def _telling(decisions: Sequence[Decision], direction: Direction) -> Decision | 
     """The decision that denied, else the last one of the cell's direction."""
     denied = [decision for decision in decisions if decision.action is Action.DENY]
     same = [decision for decision in decisions if decision.direction is direction]
-    return (denied or same or [None])[-1]
+    return next(reversed(denied or same), None)
 
 
 def _node_of(key: str | None, pods: Sequence[Pod]) -> str | None:

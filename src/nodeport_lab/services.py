@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nodeport_lab.model import Pod, Scenario, Service, ServicePort
+from nodeport_lab.model import Pod, Protocol, Scenario, Service, ServicePort
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +16,35 @@ class Endpoint:
 
     pod: Pod
     port: int
+
+
+@dataclass(frozen=True, slots=True)
+class ServedPort:
+    """A Service port together with what stands behind it."""
+
+    service: Service
+    port: ServicePort
+    backends: tuple[Endpoint, ...]
+
+    @property
+    def protocol(self) -> str:
+        """The protocol as netfilter writes it: `tcp` or `udp`."""
+        return self.port.protocol.lower()
+
+    @property
+    def label(self) -> tuple[str, str, str]:
+        """Namespace, Service and port: unique in a scenario."""
+        return self.service.namespace, self.service.name, self.port.name or str(self.port.port)
+
+
+def served_ports(scenario: Scenario) -> tuple[ServedPort, ...]:
+    """Every Service port that can be probed (SCTP never is), in the scenario's order."""
+    return tuple(
+        ServedPort(service, port, endpoints(scenario, service, port))
+        for service in scenario.services
+        for port in service.ports
+        if port.protocol is not Protocol.SCTP
+    )
 
 
 def endpoints(scenario: Scenario, service: Service, port: ServicePort) -> tuple[Endpoint, ...]:

@@ -15,7 +15,6 @@ from nodeport_lab.model import (
     Action,
     ContainerPort,
     Direction,
-    Pod,
     Protocol,
     Scenario,
     Verdict,

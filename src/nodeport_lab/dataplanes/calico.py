@@ -14,20 +14,16 @@ from collections.abc import Sequence
 
 from nodeport_lab.dataplanes.declaration import CompiledPolicies, Dataplane, Options
 from nodeport_lab.dataplanes.kube_proxy import node_table
-from nodeport_lab.dataplanes.names import host_interface, node_namespace
+from nodeport_lab.dataplanes.names import node_namespace, pods_on
 from nodeport_lab.dataplanes.nftables import Table
 from nodeport_lab.dataplanes.policy_chains import (
-    ClauseMatcher,
+    Compiler,
     Hook,
-    RuleBook,
-    add_policy_chains,
-    declare_records,
-    dispatch,
-    evaluate,
+    PeerMatcher,
     match_block,
     match_pods,
 )
-from nodeport_lab.model import Direction, IPBlock, Network, NetworkPolicy, Pod, Scenario
+from nodeport_lab.model import Direction, IPBlock, Network, NetworkPolicy, Scenario
 from nodeport_lab.policy import Clause
 
 PREFIX = "cali"
@@ -52,47 +48,26 @@ def police(
     scenario: Scenario, network: Network, policies: Sequence[NetworkPolicy], _options: Options
 ) -> CompiledPolicies:
     """Felix's chains, on every node."""
-    book = RuleBook()
+    compiler = Compiler(scenario, network, policies, _matcher(network), PREFIX)
     tables = {}
     for node in scenario.nodes:
         table = Table("calico")
-        declare_records(table, HOOKS)
-        pods = [
-            pod for pod in scenario.pods if pod.node == node.name and not pod.host_network
-        ]
-        from_pods, to_pods = (
-            _endpoint_chains(table, book, scenario, network, policies, direction, pods)
-            for direction in (Direction.EGRESS, Direction.INGRESS)
-        )
+        pods = pods_on(scenario, node)
         established = "ct state established,related accept"
-        forward = [established, "ct state invalid drop"]
-        delivered = [established]
-        if pods:
-            forward += evaluate(FORWARD_EGRESS, dispatch("iifname", from_pods))
-            forward += evaluate(FORWARD_INGRESS, dispatch("oifname", to_pods))
-            delivered += evaluate(INPUT_EGRESS, dispatch("iifname", from_pods))
+        forward = [
+            established,
+            "ct state invalid drop",
+            *compiler.dispatch(table, FORWARD_EGRESS, pods),
+            *compiler.dispatch(table, FORWARD_INGRESS, pods),
+        ]
+        delivered = [established, *compiler.dispatch(table, INPUT_EGRESS, pods)]
         table.chain("FORWARD", forward, hook="type filter hook forward priority 0; policy accept")
         table.chain("INPUT", delivered, hook="type filter hook input priority 0; policy accept")
         tables[node_namespace(node.name)] = table
-    return CompiledPolicies(tables, HOOKS, book.references)
+    return CompiledPolicies(tables, HOOKS, compiler.references)
 
 
-def _endpoint_chains(  # noqa: PLR0913 - a compilation has this many inputs
-    table: Table,
-    book: RuleBook,
-    scenario: Scenario,
-    network: Network,
-    policies: Sequence[NetworkPolicy],
-    direction: Direction,
-    pods: Sequence[Pod],
-) -> dict[str, str]:
-    by_pod = add_policy_chains(
-        table, book, scenario, network, policies, direction, pods, _matcher(network)
-    )
-    return {host_interface(PREFIX, pod): by_pod[pod.key] for pod in pods}
-
-
-def _matcher(network: Network) -> ClauseMatcher:
+def _matcher(network: Network) -> PeerMatcher:
     def match(clause: Clause, direction: Direction) -> list[str]:
         address = "ip daddr" if direction is Direction.EGRESS else "ip saddr"
         if clause.peer is None:

@@ -18,28 +18,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network
 
+from nodeport_lab.dataplanes.connect import connect_table
 from nodeport_lab.dataplanes.declaration import (
     CompiledPolicies,
     Dataplane,
     Option,
     Options,
 )
-from nodeport_lab.dataplanes.kube_proxy import cluster_ip_table, node_table
+from nodeport_lab.dataplanes.kube_proxy import node_table
 from nodeport_lab.dataplanes.names import (
     TUNNEL_DEVICE,
     host_interface,
     node_namespace,
     pod_namespace,
+    pods_on,
 )
 from nodeport_lab.dataplanes.nftables import Table, elements
 from nodeport_lab.dataplanes.policy_chains import (
-    ClauseMatcher,
+    Compiler,
     Hook,
-    RuleBook,
-    add_policy_chains,
-    declare_records,
-    dispatch,
-    evaluate,
+    PeerMatcher,
     match_block,
     match_pods,
 )
@@ -74,7 +72,7 @@ def translate(scenario: Scenario, network: Network, _options: Options) -> dict[s
     }
     for pod in scenario.pods:
         if not pod.host_network:
-            tables[pod_namespace(pod)] = [cluster_ip_table(scenario, network)]
+            tables[pod_namespace(pod)] = [connect_table(scenario, network)]
     return tables
 
 
@@ -82,30 +80,17 @@ def police(
     scenario: Scenario, network: Network, policies: Sequence[NetworkPolicy], options: Options
 ) -> CompiledPolicies:
     """Both policy programs of every pod."""
-    book = RuleBook()
     match = _matcher(scenario, network, nodes_by_cidr=options[MATCH_MODE] == "nodes")
+    compiler = Compiler(scenario, network, policies, match, PREFIX)
     tables = {}
     for node in scenario.nodes:
         table = Table("cilium")
-        declare_records(table, HOOKS)
-        pods = [
-            pod for pod in scenario.pods if pod.node == node.name and not pod.host_network
-        ]
-        leaving = ["ct state established,related accept"]
-        entering = ["ct state established,related accept"]
-        if pods:
-            for rules, hook, interface in (
-                (leaving, FROM_CONTAINER, "iifname"),
-                (entering, TO_CONTAINER, "oifname"),
-            ):
-                chains = add_policy_chains(
-                    table, book, scenario, network, policies, hook.direction, pods, match
-                )
-                by_interface = {host_interface(PREFIX, pod): chains[pod.key] for pod in pods}
-                if hook is TO_CONTAINER:
-                    # The node itself may always talk to its pods (--allow-localhost=auto).
-                    rules.append(f"meta mark & {IDENTITY_MASK:#x} == {HOST} accept")
-                rules += evaluate(hook, dispatch(interface, by_interface))
+        pods = pods_on(scenario, node)
+        established = "ct state established,related accept"
+        # The node itself may always talk to its pods (--allow-localhost=auto).
+        from_host = f"meta mark & {IDENTITY_MASK:#x} == {HOST} accept"
+        leaving = [established, *compiler.dispatch(table, FROM_CONTAINER, pods)]
+        entering = [established, from_host, *compiler.dispatch(table, TO_CONTAINER, pods)]
         table.chain(
             "from-container",
             leaving,
@@ -117,7 +102,7 @@ def police(
             hook="type filter hook postrouting priority 110; policy accept",
         )
         tables[node_namespace(node.name)] = table
-    return CompiledPolicies(tables, HOOKS, book.references)
+    return CompiledPolicies(tables, HOOKS, compiler.references)
 
 
 def identities(scenario: Scenario) -> dict[str, int]:
@@ -131,7 +116,7 @@ def _kind(pod: Pod) -> tuple[str, tuple[tuple[str, str], ...]]:
     return pod.namespace, tuple(sorted(pod.labels))
 
 
-def _matcher(scenario: Scenario, network: Network, *, nodes_by_cidr: bool) -> ClauseMatcher:
+def _matcher(scenario: Scenario, network: Network, *, nodes_by_cidr: bool) -> PeerMatcher:
     numbers = identities(scenario)
     pods = [network.pods[pod.key] for pod in scenario.pods if not pod.host_network]
     nodes = _node_addresses(network)
@@ -171,7 +156,8 @@ def _carry_identities(scenario: Scenario, network: Network, node: str) -> Table:
     """Set, carry and look up identities on one node; masquerade what leaves the cluster."""
     table = Table("cilium-datapath")
     numbers = identities(scenario)
-    unknown = f"meta mark & {IDENTITY_MASK:#x} == 0"
+    who = f"meta mark & {IDENTITY_MASK:#x}"
+    unknown = f"{who} == 0"
     by_interface = [
         f'"{host_interface(PREFIX, pod)}" : {numbers[pod.key]:#x}'
         for pod in scenario.pods
@@ -194,8 +180,7 @@ def _carry_identities(scenario: Scenario, network: Network, node: str) -> Table:
         "resolve",
         [
             f'oifname "{TUNNEL_DEVICE}" {unknown} meta mark set meta mark | {WORLD}',
-            f'oifname "{TUNNEL_DEVICE}" meta mark & {IDENTITY_MASK:#x} == {HOST} '
-            f"meta mark set {REMOTE_NODE}",
+            f'oifname "{TUNNEL_DEVICE}" {who} == {HOST} meta mark set {REMOTE_NODE}',
             f"{unknown} ip saddr {elements(own)} meta mark set meta mark | {WORLD}",
             f"{unknown} ip saddr {elements(others)} meta mark set meta mark | {REMOTE_NODE}",
             f"{unknown} meta mark set meta mark | {BY_ADDRESS}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from nodeport_lab.model import Pod
+from nodeport_lab.model import Node, Pod, Scenario
 
 TUNNEL_DEVICE = "vxlan.lab"
 
@@ -17,6 +17,11 @@ def node_namespace(node: str) -> str:
 def pod_namespace(pod: Pod) -> str:
     """The network namespace that a pod's processes live in."""
     return node_namespace(pod.node) if pod.host_network else f"pod:{pod.key}"
+
+
+def pods_on(scenario: Scenario, node: Node) -> tuple[Pod, ...]:
+    """The pods of a node that have a network namespace, and so a veth pair, of their own."""
+    return tuple(pod for pod in scenario.pods if pod.node == node.name and not pod.host_network)
 
 
 def host_interface(prefix: str, pod: Pod) -> str:

@@ -75,15 +75,17 @@ def transactions(table: Table, *, replaces: str | None = None) -> list[str]:
         if not chain.hook
         for rule in chain.rules
     ]
-    for start in range(0, len(statements), MAX_STATEMENTS):
-        texts.append("\n".join(statements[start : start + MAX_STATEMENTS]) + "\n")
-    hooked = [f"{head} {{"]
-    for chain in table.chains:
-        if chain.hook:
-            body = "".join(f"    {rule}\n" for rule in chain.rules)
-            hooked.append(f"  chain {chain.name} {{\n    {chain.hook};\n{body}  }}")
-    hooked.append("}")
+    texts += [
+        "\n".join(statements[start : start + MAX_STATEMENTS]) + "\n"
+        for start in range(0, len(statements), MAX_STATEMENTS)
+    ]
+    hooked = [f"{head} {{", *(_base_chain(chain) for chain in table.chains if chain.hook), "}"]
     if replaces is not None:
         hooked.append(f"delete table ip {replaces}")
     texts.append("\n".join(hooked) + "\n")
     return texts
+
+
+def _base_chain(chain: Chain) -> str:
+    body = "".join(f"    {rule}\n" for rule in chain.rules)
+    return f"  chain {chain.name} {{\n    {chain.hook};\n{body}  }}"

@@ -14,9 +14,10 @@ can lose a record but never change a verdict.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from ipaddress import IPv4Network, collapse_addresses
 
+from nodeport_lab.dataplanes.names import host_interface
 from nodeport_lab.dataplanes.nftables import Table, elements, identifier
 from nodeport_lab.model import (
     Action,
@@ -39,7 +40,7 @@ RECORD_TYPE = (
     "type ipv4_addr . inet_service . ipv4_addr . inet_service . mark; size 65535; flags dynamic"
 )
 
-ClauseMatcher = Callable[[Clause, Direction], list[str]]
+PeerMatcher = Callable[[Clause, Direction], list[str]]
 """Peer of a clause -> alternative nft matches; [""] is anything, [] is nothing."""
 
 
@@ -68,66 +69,96 @@ class Hook:
     label: str
 
 
-@dataclass(slots=True)
-class RuleBook:
-    """Hands out decision numbers and remembers what they stand for."""
+class Compiler:
+    """Turns one set of policies into chains, on as many nodes as there are.
 
-    references: dict[int, RuleReference] = field(default_factory=dict)
-    _numbers: dict[RuleReference, int] = field(default_factory=dict)
-
-    def number(self, reference: RuleReference) -> int:
-        """The number of a decision, with the DENIED bit where it denies."""
-        if reference not in self._numbers:
-            count = len(self._numbers) + 1
-            number = count | (DENIED if reference.action is Action.DENY else 0)
-            self._numbers[reference] = number
-            self.references[number] = reference
-        return self._numbers[reference]
-
-
-def add_policy_chains(  # noqa: PLR0913 - a compilation has this many inputs
-    table: Table,
-    book: RuleBook,
-    scenario: Scenario,
-    network: Network,
-    policies: Sequence[NetworkPolicy],
-    direction: Direction,
-    pods: Sequence[Pod],
-    match_peer: ClauseMatcher,
-) -> dict[str, str]:
-    """Add the chains for these pods and one direction.
-
-    Returns:
-        pod key -> the chain that decides for it.
+    Attributes:
+        references: decision number -> what it stands for; the DENIED bit is part of the
+            number.
     """
-    chosen = {pod.key: policies_selecting(policies, pod, direction) for pod in pods}
-    for policy in dict.fromkeys(policy for some in chosen.values() for policy in some):
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        network: Network,
+        policies: Sequence[NetworkPolicy],
+        match_peer: PeerMatcher,
+        interface_prefix: str,
+    ) -> None:
+        """Compile these policies.
+
+        Args:
+            scenario: whose pods they select.
+            network: addresses of the pods.
+            policies: what is in force.
+            match_peer: what the dataplane matches on.
+            interface_prefix: how the node's ends of the pods' veth pairs are named.
+        """
+        self._scenario = scenario
+        self._network = network
+        self._policies = policies
+        self._match_peer = match_peer
+        self._prefix = interface_prefix
+        self._numbers: dict[RuleReference, int] = {}
+        self.references: dict[int, RuleReference] = {}
+
+    def dispatch(self, table: Table, hook: Hook, pods: Sequence[Pod]) -> list[str]:
+        """Add the chains that these pods need, and return the rules that evaluate them.
+
+        The rules belong into the base chain of the hook: they decide, record the tuple
+        that they see, and drop what is denied. Without pods there is nothing to decide.
+        """
+        if not pods:
+            return []
+        direction = hook.direction
+        chosen = {pod: policies_selecting(self._policies, pod, direction) for pod in pods}
+        existing = {chain.name for chain in table.chains}
+        for policy in dict.fromkeys(policy for some in chosen.values() for policy in some):
+            name = _policy_chain(policy, direction)
+            if name not in existing:
+                table.chain(name, self._rules(policy, direction))
+        targets = []
+        for pod, selecting in chosen.items():
+            name = identifier(f"{direction}-of", pod.namespace, pod.name)
+            if name not in existing:
+                table.chain(name, self._visits(selecting, direction))
+            targets.append(f'"{host_interface(self._prefix, pod)}" : jump {name}')
+        interface = "iifname" if direction is Direction.EGRESS else "oifname"
+        for protocol in ("tcp", "udp"):
+            table.sets[f"{hook.name}-{protocol}"] = RECORD_TYPE
+        return _evaluation(hook, f"{interface} vmap {elements(targets)}")
+
+    def _rules(self, policy: NetworkPolicy, direction: Direction) -> list[str]:
         rules = []
-        for clause in clauses(policy, direction, scenario):
+        for clause in clauses(policy, direction, self._scenario):
             reference = RuleReference(direction, policy.name, clause.path, Action.ALLOW)
-            decide = _decide(book, reference)
-            for ports in match_ports(clause.ports, scenario, network):
-                rules += [
-                    " ".join(part for part in (peer, ports, decide, "return") if part)
-                    for peer in match_peer(clause, direction)
-                ]
-        table.chain(_policy_chain(policy, direction), rules)
-    by_pod = {}
-    for pod in pods:
+            decide = self._decide(reference)
+            rules += [
+                " ".join(part for part in (peer, ports, decide, "return") if part)
+                for ports in match_ports(clause.ports, self._scenario, self._network)
+                for peer in self._match_peer(clause, direction)
+            ]
+        return rules
+
+    def _visits(self, selecting: Sequence[NetworkPolicy], direction: Direction) -> list[str]:
         rules = []
-        for policy in chosen[pod.key]:
+        for policy in selecting:
             rules += [
                 f"jump {_policy_chain(policy, direction)}",
                 f"meta mark & {_UPPER_HALF:#x} != 0 return",
             ]
-        rules.append(_decide(book, _otherwise(direction, chosen[pod.key])))
-        by_pod[pod.key] = identifier(f"{direction}-of", pod.namespace, pod.name)
-        table.chain(by_pod[pod.key], rules)
-    return by_pod
+        return [*rules, self._decide(_otherwise(direction, selecting))]
+
+    def _decide(self, reference: RuleReference) -> str:
+        if reference not in self._numbers:
+            denied = DENIED if reference.action is Action.DENY else 0
+            number = (len(self._numbers) + 1) | denied
+            self._numbers[reference] = number
+            self.references[number] = reference
+        return f"meta mark set meta mark | {self._numbers[reference] << DECISION_SHIFT:#x}"
 
 
-def evaluate(hook: Hook, dispatch: str) -> list[str]:
-    """Base-chain rules: decide by way of `dispatch`, record the tuple, drop the denied."""
+def _evaluation(hook: Hook, dispatch: str) -> list[str]:
     decided = f"meta mark & {_UPPER_HALF:#x} != 0"
     return [
         f"meta mark set meta mark & {_LOWER_HALF:#x}",
@@ -141,22 +172,7 @@ def evaluate(hook: Hook, dispatch: str) -> list[str]:
     ]
 
 
-def dispatch(interface: str, chains: dict[str, str]) -> str:
-    """Send a packet to its pod's chain by the pod's interface (`iifname`, `oifname`)."""
-    targets = (f'"{name}" : jump {chain}' for name, chain in chains.items())
-    return f"{interface} vmap {elements(targets)}"
-
-
-def declare_records(table: Table, hooks: Sequence[Hook]) -> None:
-    """Declare the dynamic sets of some hooks."""
-    for hook in hooks:
-        for protocol in ("tcp", "udp"):
-            table.sets[f"{hook.name}-{protocol}"] = RECORD_TYPE
-
-
-def match_ports(
-    ports: Sequence[PolicyPort], scenario: Scenario, network: Network
-) -> list[str]:
+def match_ports(ports: Sequence[PolicyPort], scenario: Scenario, network: Network) -> list[str]:
     """Port clauses as alternative nft matches; SCTP is never probed and left out."""
     if not ports:
         return [""]
@@ -203,10 +219,6 @@ def match_pods(keys: frozenset[str], network: Network, address: str) -> str | No
 
 def _policy_chain(policy: NetworkPolicy, direction: Direction) -> str:
     return identifier(f"{direction}-policy", policy.namespace, policy.name)
-
-
-def _decide(book: RuleBook, reference: RuleReference) -> str:
-    return f"meta mark set meta mark | {book.number(reference) << DECISION_SHIFT:#x}"
 
 
 def _otherwise(direction: Direction, selecting: Sequence[NetworkPolicy]) -> RuleReference:

@@ -83,9 +83,7 @@ class Host:
             answer = await self.probe(flows, deadline)
             return {**answer, "traces": await tracer.collect()}
 
-    async def execute(
-        self, namespace: str, arguments: list[str], hosts: dict[str, str]
-    ) -> Answer:
+    async def execute(self, namespace: str, arguments: list[str], hosts: dict[str, str]) -> Answer:
         """Run a command inside a namespace, on this process's own terminal."""
         _resolve_names(hosts)
         try:

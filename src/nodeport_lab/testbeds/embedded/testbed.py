@@ -109,9 +109,7 @@ class EmbeddedTestbed:
 
     def apply(self, policies: Sequence[NetworkPolicy]) -> None:
         """Replace the policies in force, in one step per node."""
-        compiled = self.dataplane.police(
-            self.scenario, self.network, policies, self.options
-        )
+        compiled = self.dataplane.police(self.scenario, self.network, policies, self.options)
         self._generation += 1
         self.lab.request(
             "load",

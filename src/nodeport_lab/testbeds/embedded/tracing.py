@@ -46,10 +46,10 @@ class Tracer:
 
     def __enter__(self) -> Self:
         """Load the rules that mark packets and start the monitors."""
-        netfilter.load(self._opened, dict.fromkeys(self._opened, [_RULESET]))
+        self._load(_RULESET)
         for name, namespace in self._opened.items():
             monitor = netfilter.start(namespace, "monitor", "trace")
-            os.set_blocking(_output(monitor), False)  # noqa: FBT003 - its only argument
+            os.set_blocking(_output(monitor), False)
             self._monitors[name] = monitor
             self._heard[name] = b""
         return self
@@ -64,7 +64,7 @@ class Tracer:
         for monitor in self._monitors.values():
             monitor.kill()
             monitor.communicate()
-        netfilter.load(self._opened, dict.fromkeys(self._opened, [f"delete table ip {TABLE}\n"]))
+        self._load(f"delete table ip {TABLE}\n")
 
     async def ready(self) -> None:
         """Return once every monitor listens."""
@@ -75,6 +75,9 @@ class Tracer:
         """What the kernel told since `ready`: namespace name -> nft's text."""
         await self._beacon(_LAST_BEACON)
         return {name: heard.decode() for name, heard in self._heard.items()}
+
+    def _load(self, text: str) -> None:
+        netfilter.load(self._opened, {name: [text] for name in self._opened})
 
     async def _beacon(self, port: int) -> None:
         wanted = f"udp dport {port} ".encode()

@@ -1,0 +1,189 @@
+"""How fast is the lab? Prints a table and writes the figures as JSON.
+
+Run with `make bench`. Times are wall-clock seconds, medians of several repeats where a
+repeat is cheap. The limit that probes are compared with is measured in the same run:
+plain asyncio connections over the loopback interface, with the same request and answer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from nodeport_lab.cells import enumerate_cells
+from nodeport_lab.dataplanes import DATAPLANES
+from nodeport_lab.experiment import default_scenario, find_policy
+from nodeport_lab.locations import repository_root
+from nodeport_lab.model import Verdict
+from nodeport_lab.testbeds.embedded import EmbeddedTestbed
+from nodeport_lab.testbeds.embedded.server import HelloWorld
+from nodeport_lab.testbeds.interface import DEFAULT_DEADLINE, Probe, ProbeResult
+
+REPEATS = 5
+BLOCKED = 200
+GROWTH = (100, 1_000, 10_000)
+LOOPBACK_PROBES = 2_000
+AT_ONCE = 500
+PATIENT = 10.0  # seconds; a rate must not be limited by a deadline
+
+Figures = dict[str, float]
+
+
+def lab_ready() -> Figures:
+    """Seconds from nothing to every control probe answered, for each dataplane."""
+    scenario = default_scenario()
+    figures = {}
+    for name, dataplane in DATAPLANES.items():
+
+        def once() -> None:
+            with EmbeddedTestbed(scenario, dataplane, {}) as testbed:  # noqa: B023 - called at once
+                cells = enumerate_cells(scenario, testbed.network)
+                results = testbed.probe([cell.probe for cell in cells], DEFAULT_DEADLINE)
+                ready.append(time.perf_counter() - start)  # noqa: B023 - called at once
+                _expect(results, Verdict.ALLOWED)
+
+        ready: list[float] = []
+        for _ in range(REPEATS):
+            start = time.perf_counter()
+            once()
+        figures[f"lab ready, {name} (s)"] = statistics.median(ready)
+    return figures
+
+
+def report_table() -> Figures:
+    """Seconds for the report's table on the command line, Python's start included."""
+    command = [str(Path(sys.executable).parent / "nodeport-lab"), "run"]
+    return {"report's table, cold (s)": _median(lambda: _quietly(command), 3)}
+
+
+def probe_rates() -> Figures:
+    """Allowed probes per second at several sizes, and blocked probes against the deadline."""
+    scenario = default_scenario()
+    figures: Figures = {}
+    with EmbeddedTestbed(scenario, DATAPLANES["calico-iptables"], {}) as testbed:
+        probes = [cell.probe for cell in enumerate_cells(scenario, testbed.network)]
+        for size in GROWTH:
+            many = _repeat(probes, size)
+            seconds = _time(lambda: _all(testbed, many, Verdict.ALLOWED, PATIENT))  # noqa: B023
+            figures[f"{size} allowed probes (s)"] = seconds
+            figures[f"{size} allowed probes (probes/s)"] = size / seconds
+        deny = find_policy(scenario, "deny-egress")
+        testbed.apply([deny] if deny else [])
+        blocked = _repeat(probes, BLOCKED)
+        seconds = _time(lambda: _all(testbed, blocked, Verdict.TIMEOUT, DEFAULT_DEADLINE))
+        figures[f"{BLOCKED} blocked probes (deadlines)"] = seconds / DEFAULT_DEADLINE
+    return figures
+
+
+def loopback_limit() -> Figures:
+    """Bare asyncio connections per second over loopback, one process."""
+
+    async def serve_and_dial() -> float:
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(
+            lambda: HelloWorld("loopback", {}), "127.0.0.1", 0, backlog=1024
+        )
+        port = server.sockets[0].getsockname()[1]
+        gate = asyncio.Semaphore(AT_ONCE)
+
+        async def dial() -> None:
+            async with gate:
+                with socket.socket() as sock:
+                    sock.setblocking(False)  # noqa: FBT003 - its only argument
+                    await loop.sock_connect(sock, ("127.0.0.1", port))
+                    await loop.sock_sendall(sock, b"GET / HTTP/1.1\r\n\r\n")
+                    while await loop.sock_recv(sock, 4096):
+                        pass
+
+        start = time.perf_counter()
+        await asyncio.gather(*(dial() for _ in range(LOOPBACK_PROBES)))
+        seconds = time.perf_counter() - start
+        server.close()
+        return seconds
+
+    return {
+        "bare asyncio over loopback (probes/s)": LOOPBACK_PROBES / asyncio.run(serve_and_dial())
+    }
+
+
+def verification() -> Figures:
+    """Seconds for every run under nbval."""
+    command = ["make", "--silent", "verify"]
+    return {"every run under nbval (s)": _median(lambda: _quietly(command), 1)}
+
+
+def main() -> None:
+    """Measure everything, print it and write it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", type=Path, default=Path("_build/bench.json"))
+    file: Path = parser.parse_args().json
+    os.chdir(repository_root())
+    console = Console()
+    figures: Figures = {}
+    parts = (lab_ready, report_table, loopback_limit, probe_rates, verification)
+    for part in parts:
+        with console.status(f"measuring: {(part.__doc__ or '').splitlines()[0]}"):
+            figures |= part()
+    rate = figures[f"{GROWTH[-1]} allowed probes (probes/s)"]
+    figures["allowed probes against bare loopback (ratio)"] = (
+        rate / figures["bare asyncio over loopback (probes/s)"]
+    )
+    machine = {
+        "processors": os.cpu_count(),
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+    }
+    table = Table("figure", "value", box=None, title=f"{machine['processors']} processors")
+    for name, value in figures.items():
+        table.add_row(name, f"{value:,.2f}")
+    console.print(table)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps({"machine": machine, "figures": figures}, indent=1) + "\n")
+    console.print(f"written to {file}")
+
+
+def _all(testbed: EmbeddedTestbed, probes: list[Probe], verdict: Verdict, deadline: float) -> None:
+    results = testbed.probe(probes, deadline)
+    _expect(results, verdict)
+
+
+def _expect(results: list[ProbeResult], verdict: Verdict) -> None:
+    """A figure counts only if the probes ended as they should."""
+    found = {result.verdict for result in results}
+    if found != {verdict}:
+        raise SystemExit(f"probes ended as {sorted(found)}, not as {verdict}: no figure")
+
+
+def _repeat(probes: list[Probe], size: int) -> list[Probe]:
+    return [probes[number % len(probes)] for number in range(size)]
+
+
+def _quietly(command: list[str]) -> None:
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def _time(action: Callable[[], None]) -> float:
+    start = time.perf_counter()
+    action()
+    return time.perf_counter() - start
+
+
+def _median(action: Callable[[], None], repeats: int) -> float:
+    return statistics.median(_time(action) for _ in range(repeats))
+
+
+if __name__ == "__main__":
+    main()
