@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -162,7 +163,12 @@ def exec_command(  # noqa: PLR0913, PLR0917 - one parameter per option
     options = found.complete(_pairs(option))
     with EmbeddedTestbed(scenario, found, options, terminal=True) as running:
         running.apply([in_force] if in_force else [])
-        code = running.execute(client, command)
+        # As in a shell, Ctrl-C is the command's; what it makes of it ends the command or not.
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            code = running.execute(client, command)
+        finally:
+            signal.signal(signal.SIGINT, before)
     raise typer.Exit(code)
 
 

@@ -17,6 +17,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from nodeport_lab.testbeds.embedded.tracing import Tracer
 from nodeport_lab.testbeds.embedded.wiring import wire
 
 _LINE_LIMIT = 1 << 30
+_KILLED_BY_SIGNAL = 128  # plus the signal's number, as shells say it
 
 Answer = dict[str, Any]
 
@@ -92,7 +94,8 @@ class Host:
         except FileNotFoundError:
             return {"returncode": 127}
         await _end_of(process.pid)
-        return {"returncode": process.wait()}
+        code = process.wait()
+        return {"returncode": code if code >= 0 else _KILLED_BY_SIGNAL - code}
 
 
 async def _end_of(pid: int) -> None:
@@ -137,13 +140,15 @@ async def answer_requests(control: socket.socket, host: Host) -> None:
             answer = await operations[request.pop("operation")](**request)
         except Exception as error:  # noqa: BLE001 - whatever fails in here, the owner is told
             answer = _failure(error)
-        writer.write(_line(answer))
-        await writer.drain()
+        with suppress(ConnectionError):  # the owner left; `_read` notices
+            writer.write(_line(answer))
+            await writer.drain()
 
 
 async def _read(reader: asyncio.StreamReader, requests: asyncio.Queue[dict[str, Any]]) -> None:
-    while line := await reader.readline():
-        requests.put_nowait(json.loads(line))
+    with suppress(ConnectionError):
+        while line := await reader.readline():
+            requests.put_nowait(json.loads(line))
     # The owner is gone, perhaps in the middle of a request; so is everything, now.
     os._exit(0)
 
