@@ -1,0 +1,176 @@
+"""The shape that every table and figure shares: policies by ways to reach the server.
+
+A `Grid` has one column per cell of a matrix and loses nothing. A `Summary` puts the
+clients, and the nodes that hosted neither side, into one column per target.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from nodeport_lab.errors import LabError
+from nodeport_lab.model import Observation, Relation, Run, Verdict
+from nodeport_lab.report.words import SYMBOLS, title
+
+CONTROL = "no-policy"
+TARGETS = (*map(str, Relation), "cluster-ip", "pod-ip")
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One way of one client to one server. `extra` tells apart what else looks alike."""
+
+    client: str
+    client_node: str
+    target: str
+    node: str | None
+    extra: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """The cells of one run: one row per policy, one column per client and target."""
+
+    policies: tuple[str, ...]
+    columns: tuple[Column, ...]
+    cells: Mapping[tuple[str, Column], Observation]
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The cells of one run: one row per policy, one column per target, clients together."""
+
+    policies: tuple[str, ...]
+    targets: tuple[str, ...]
+    cells: Mapping[tuple[str, str], tuple[Observation, ...]]
+
+    def outcomes(self, policy: str, target: str) -> tuple[str, ...]:
+        """The different outcomes of a cell in the order of their symbols; several disagree."""
+        return _ordered(self.cells.get((policy, target), ()))
+
+
+@dataclass(frozen=True, slots=True)
+class NodeDependence:
+    """Under which policies the node dialled decides what becomes of a NodePort connection.
+
+    `policies` are those under which a client tried more than one node and got answers;
+    `dependent` are those of them where its answers differed.
+    """
+
+    policies: tuple[str, ...]
+    dependent: tuple[str, ...]
+
+
+def grid(run: Run) -> Grid:
+    """Arrange the observations of a run, one in each cell.
+
+    Raises:
+        LabError: two observations are of the same cell.
+    """
+    plain = dict.fromkeys(_column(cell) for cell in run.observations)
+    extras = _extras(run.observations)
+    cells: dict[tuple[str, Column], Observation] = {}
+    for cell in run.observations:
+        key = (cell.policy, replace(_column(cell), extra=extras[_identity(cell)]))
+        if key in cells:
+            raise LabError(
+                f"the run of {title(run)} has two observations of {cell.client} to "
+                f"{cell.target} under {cell.policy}; give each experiment a run of its own"
+            )
+        cells[key] = cell
+    clients = list(dict.fromkeys(column.client for column in plain))
+    columns = dict.fromkeys(column for _, column in cells)
+    return Grid(
+        policies=_policies(run),
+        columns=tuple(
+            sorted(columns, key=lambda one: (clients.index(one.client), _rank(one.target)))
+        ),
+        cells=cells,
+    )
+
+
+def summary(run: Run) -> Summary:
+    """Arrange the observations of a run with all clients together."""
+    cells: defaultdict[tuple[str, str], tuple[Observation, ...]] = defaultdict(tuple)
+    for cell in run.observations:
+        cells[cell.policy, cell.target] += (cell,)
+    targets = dict.fromkeys(cell.target for cell in run.observations)
+    return Summary(_policies(run), tuple(sorted(targets, key=_rank)), dict(cells))
+
+
+def outcomes(runs: Iterable[Run]) -> tuple[str, ...]:
+    """The outcomes that appear in runs, in the order of their symbols."""
+    return _ordered(cell for run in runs for cell in run.observations)
+
+
+def node_dependence(run: Run) -> NodeDependence:
+    """Find the policies under which a client's answer depends on the node it dials."""
+    answers: defaultdict[str, defaultdict[tuple[str, ...], list[str]]]
+    answers = defaultdict(lambda: defaultdict(list))
+    for cell in run.observations:
+        counts = cell.control is Verdict.ALLOWED and cell.verdict is not Verdict.ERROR
+        if cell.relation and cell.policy != CONTROL and counts:
+            answers[cell.policy][_same_but_for_the_node(cell)].append(cell.outcome)
+    compared = {
+        policy: [found for found in by_client.values() if len(found) > 1]
+        for policy, by_client in answers.items()
+    }
+    return NodeDependence(
+        policies=tuple(policy for policy, found in compared.items() if found),
+        dependent=tuple(
+            policy for policy, found in compared.items() if any(len(set(one)) > 1 for one in found)
+        ),
+    )
+
+
+def _ordered(cells: Iterable[Observation]) -> tuple[str, ...]:
+    found = {cell.outcome for cell in cells}
+    return tuple(outcome for outcome in SYMBOLS if outcome in found)
+
+
+def _policies(run: Run) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(cell.policy for cell in run.observations))
+
+
+def _rank(target: str) -> int:
+    """Nodes first, near to far, then the other routes; what is not known comes last."""
+    return TARGETS.index(target) if target in TARGETS else len(TARGETS)
+
+
+def _column(cell: Observation) -> Column:
+    return Column(cell.client, cell.client_node, cell.target, cell.dialled_node)
+
+
+def _identity(cell: Observation) -> tuple[str, ...]:
+    """What makes a column a column of its own."""
+    names = (cell.namespace, cell.client, cell.client_node, cell.server)
+    way = (cell.route, cell.dialled_node, cell.service, cell.protocol, cell.port, cell.direction)
+    return tuple(map(str, (*names, *way)))
+
+
+def _same_but_for_the_node(cell: Observation) -> tuple[str, ...]:
+    names = (cell.namespace, cell.client, cell.client_node, cell.server)
+    return tuple(map(str, (*names, cell.service, cell.protocol, cell.port, cell.direction)))
+
+
+def _extras(cells: Iterable[Observation]) -> dict[tuple[str, ...], str]:
+    """Per column, what sets it apart from columns with the same heading; mostly nothing."""
+    alike: defaultdict[Column, dict[tuple[str, ...], tuple[str, ...]]] = defaultdict(dict)
+    for cell in cells:
+        alike[_column(cell)][_identity(cell)] = (
+            f"from {cell.namespace}",
+            f"to {cell.server}",
+            f"{cell.protocol} {cell.port}",
+            str(cell.direction),
+        )
+    return {
+        identity: " ".join(
+            part
+            for position, part in enumerate(parts)
+            if len({other[position] for other in group.values()}) > 1
+        )
+        for group in alike.values()
+        for identity, parts in group.items()
+    }

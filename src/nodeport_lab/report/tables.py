@@ -1,0 +1,203 @@
+"""The tables of the book: verdicts, seen addresses, documented and observed, claims."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from itertools import groupby
+
+from nodeport_lab.claims import ClaimStatus, RunStatus, Status
+from nodeport_lab.documented import (
+    ASSUMED,
+    Comparison,
+    DocumentedOutcome,
+    Foundation,
+    comparisons,
+)
+from nodeport_lab.model import Observation, Run
+from nodeport_lab.report.grid import TARGETS, Column, grid
+from nodeport_lab.report.table import Cell, Group, Note, Row, Table
+from nodeport_lab.report.words import marked, provenance, title
+
+STATUS_SYMBOLS = {
+    Status.CONFIRMED: "✓",
+    Status.REFUTED: "✗",
+    Status.REFINED: "◐",
+    Status.UNTESTED: "?",
+}
+
+_NOTHING = Cell("")
+
+
+def verdict_table(run: Run, *, with_provenance: bool = False) -> Table:
+    """What became of every connection, one row per policy.
+
+    Without its provenance the table holds nothing that depends on the testbed, so that it
+    can be compared between testbeds.
+    """
+    return _matrix(
+        run,
+        f"Verdicts on {title(run)}",
+        lambda cell: Cell(marked(cell.outcome), kind=cell.outcome),
+        (Note(provenance(run)),) if with_provenance else (),
+    )
+
+
+def seen_table(run: Run) -> Table:
+    """The destination that policy saw in every cell, and at which hook: the evidence.
+
+    Policies under which it saw the same share a row; mostly all of them do.
+    """
+    table = _matrix(
+        run,
+        f"Destination that policy saw on {title(run)}",
+        lambda cell: Cell(cell.seen_destination or "not recorded", detail=cell.hook or ""),
+        (Note(provenance(run)),),
+    )
+    return replace(table, rows=_merged(table.rows))
+
+
+def documented_table(run: Run, documented: Sequence[DocumentedOutcome]) -> Table:
+    """What was observed beside what is documented, clients together, with the sources."""
+    found: defaultdict[tuple[str, str], list[Comparison]] = defaultdict(list)
+    for comparison in comparisons(run, documented):
+        cell = comparison.observation
+        found[cell.policy, cell.target].append(comparison)
+    numbers = _numbered(found.values())
+    targets = sorted(
+        {target for _, target in found},
+        key=lambda one: TARGETS.index(one) if one in TARGETS else len(TARGETS),
+    )
+    policies = dict.fromkeys(policy for policy, _ in found)
+    return Table(
+        caption=f"Observed and documented on {title(run)}",
+        corner="policy",
+        headings=tuple(targets),
+        rows=tuple(
+            (
+                policy,
+                tuple(_compared(found.get((policy, target), ()), numbers) for target in targets),
+            )
+            for policy in policies
+        ),
+        notes=tuple(_foundation(number, entry) for entry, number in numbers.items()),
+    )
+
+
+def claims_table(statuses: Iterable[ClaimStatus]) -> Table:
+    """Every claim of the report with its status, its basis, and what it rests on."""
+    return Table(
+        caption="The report's claims",
+        corner="claim",
+        headings=("the report says", "status", "by configuration"),
+        rows=tuple((entry.claim.id, _claim(entry)) for entry in statuses),
+    )
+
+
+def _matrix(
+    run: Run, caption: str, show: Callable[[Observation], Cell], notes: tuple[Note, ...]
+) -> Table:
+    cells = grid(run)
+    return Table(
+        caption=caption,
+        corner="policy",
+        headings=tuple(_heading(column) for column in cells.columns),
+        groups=tuple(
+            Group(f"{client} on {node}", len(list(columns)))
+            for (client, node), columns in groupby(
+                cells.columns, key=lambda column: (column.client, column.client_node)
+            )
+        ),
+        rows=tuple(
+            (
+                policy,
+                tuple(
+                    show(cells.cells[policy, column])
+                    if (policy, column) in cells.cells
+                    else _NOTHING
+                    for column in cells.columns
+                ),
+            )
+            for policy in cells.policies
+        ),
+        notes=notes,
+    )
+
+
+def _merged(rows: Iterable[Row]) -> tuple[Row, ...]:
+    """Rows with the same cells as one row, under all of their headings."""
+    alike: defaultdict[tuple[Cell, ...], list[str]] = defaultdict(list)
+    for heading, cells in rows:
+        alike[cells].append(heading)
+    return tuple(
+        ("every policy" if len(alike) == 1 else "\n".join(headings), cells)
+        for cells, headings in alike.items()
+    )
+
+
+def _heading(column: Column) -> str:
+    return "\n".join(part for part in (column.target, column.node, column.extra) if part)
+
+
+def _numbered(cells: Iterable[Sequence[Comparison]]) -> dict[Foundation, int]:
+    """The foundations of the documented outcomes that apply, numbered as they appear."""
+    entries = dict.fromkeys(
+        comparison.documented.foundation
+        for cell in cells
+        for comparison in cell
+        if comparison.documented
+    )
+    return {entry: number for number, entry in enumerate(entries, start=1)}
+
+
+def _compared(cell: Sequence[Comparison], numbers: dict[Foundation, int]) -> Cell:
+    if not cell:
+        return _NOTHING
+    outcomes = dict.fromkeys(marked(one.observation.outcome) for one in cell)
+    documented = cell[0].documented
+    if documented is None:
+        return Cell("\n".join(outcomes), detail="undocumented", kind="untested")
+    number = f"[{numbers[documented.foundation]}]"
+    word = ASSUMED if documented.foundation.words == ASSUMED else "documented"
+    if all(one.agrees for one in cell):
+        return Cell("\n".join(outcomes), detail=f"{word} {number}", kind="agrees")
+    clients = dict.fromkeys(
+        f"{marked(one.observation.outcome)} ({one.observation.client})" for one in cell
+    )
+    return Cell(
+        "\n".join(outcomes if len(outcomes) == 1 else clients),
+        detail=f"differs: {word} {documented.outcome} {number}",
+        kind="differs",
+    )
+
+
+def _foundation(number: int, entry: Foundation) -> Note:
+    remark = f" {entry.note}" if entry.note else ""
+    return Note(
+        f"[{number}] {entry.words}; {entry.versions}.{remark}",
+        tuple((source.name, source.url) for source in entry.sources),
+    )
+
+
+def _claim(entry: ClaimStatus) -> tuple[Cell, ...]:
+    claim = entry.claim
+    remarks = claim.argument.because if claim.argument else claim.note
+    needs = f"Needs: {claim.needs}" if claim.needs else ""
+    return (
+        Cell(claim.sentence, detail="\n".join(part for part in (remarks, needs) if part)),
+        Cell(
+            f"{STATUS_SYMBOLS[entry.status]} {entry.status}",
+            detail=", ".join(entry.basis),
+            kind=str(entry.status),
+        ),
+        Cell("\n".join(_configuration(one) for one in entry.runs)),
+    )
+
+
+def _configuration(entry: RunStatus) -> str:
+    tally = entry.tally
+    silent = f", {tally.silent} silent" if tally.silent else ""
+    counts = f" ({tally.as_claimed} of {tally.settled} as claimed{silent})"
+    where = "" if entry.run.testbed == "embedded" else f" on {entry.run.testbed}"
+    return f"{title(entry.run)}{where}: {entry.status}{counts if tally.settled or silent else ''}"

@@ -1,0 +1,70 @@
+"""The words of the reports: outcomes, names of runs, and what kind of evidence they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from nodeport_lab.model import Run
+
+if TYPE_CHECKING:
+    from nodeport_lab.report.grid import NodeDependence
+
+SYMBOLS: Mapping[str, str] = {
+    "allowed": "✓",
+    "timeout": "✗",
+    "refused": "⊘",
+    "no path": "–",  # noqa: RUF001  # a dash as a sign, not as a minus
+    "error": "!",
+}
+
+
+def marked(outcome: str) -> str:
+    """An outcome with its symbol: `✓ allowed`."""
+    return f"{SYMBOLS[outcome]} {outcome}"
+
+
+def title(run: Run) -> str:
+    """The dataplane and its options: `cilium (policyCIDRMatchMode=none)`."""
+    return f"{run.dataplane} ({options(run)})" if run.options else run.dataplane
+
+
+def options(run: Run) -> str:
+    """The options of a run on one line, empty without any."""
+    return ", ".join(f"{name}={value}" for name, value in run.options.items())
+
+
+def evidence(run: Run) -> str:
+    """The basis of a run, and plainly so where the dataplane itself was not at work."""
+    return run.basis if run.basis == "live" else f"{run.basis}, not live"
+
+
+def provenance(run: Run) -> str:
+    """What kind of evidence a run is, in one sentence."""
+    if run.basis == "emulated":
+        return (
+            f"Emulated on the {run.testbed} testbed: real packets through real netfilter, "
+            f"with the lab's own rules in the order of {run.dataplane}."
+        )
+    if run.basis == "modelled":
+        return (
+            f"Modelled on the {run.testbed} testbed: real packets, but another engine enforces "
+            f"the policies with the semantics of {run.dataplane}. Not observed live."
+        )
+    return f"Observed on the {run.testbed} testbed, where {run.dataplane} itself is at work."
+
+
+def dependence(found: Sequence[tuple[str, NodeDependence]]) -> str:
+    """Under how many policies the node dialled matters, on each of the named dataplanes."""
+    parts = [
+        f"under {len(which.dependent) or 'none'} of {len(which.policies)}"
+        f"{'' if position else ' policies'} on {name}"
+        for position, (name, which) in enumerate(found)
+    ]
+    return f"Which node's NodePort is dialled changes the answer {listed(parts)}."
+
+
+def listed(parts: Iterable[str]) -> str:
+    """Parts as people write a list: `a, b and c`."""
+    *most, last = tuple(parts) or ("",)
+    return f"{', '.join(most)} and {last}" if most else last

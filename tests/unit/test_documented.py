@@ -1,0 +1,141 @@
+"""Runs are held to what is documented. All runs and statements here are made up."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from nodeport_lab.documented import (
+    DocumentedOutcome,
+    Foundation,
+    Label,
+    Source,
+    assert_documented,
+    compare,
+    comparisons,
+    undocumented,
+)
+from nodeport_lab.model import Direction, Observation, Protocol, Relation, Run, Verdict
+
+CELL = Observation(
+    policy="fence",
+    direction=Direction.EGRESS,
+    namespace="default",
+    client="caller",
+    client_node="node-1",
+    server="callee",
+    service="callee",
+    protocol=Protocol.TCP,
+    port=30000,
+    route="nodeport",
+    dialled_node="node-2",
+    backend_node="node-2",
+    relation=Relation.OTHER_NODE,
+    verdict=Verdict.ALLOWED,
+    control=Verdict.ALLOWED,
+)
+FOUNDATION = Foundation((Label.DOC,), (Source("s", "a page", "https://example.org"),), "1.x")
+STATED = DocumentedOutcome(
+    "plane", {"mode": "a"}, Direction.EGRESS, "fence", "other-node", Verdict.ALLOWED, FOUNDATION
+)
+
+
+def made_up(*cells: Observation) -> Run:
+    """A run of these cells."""
+    return Run("embedded", "plane", {"mode": "a", "size": "big"}, "emulated", {}, cells)
+
+
+def test_a_cell_that_came_out_as_documented_is_no_difference() -> None:
+    """Agreement is silent."""
+    assert compare(made_up(CELL), [STATED]) == ()
+    assert undocumented(made_up(CELL), [STATED]) == ()
+
+
+@pytest.mark.parametrize(
+    ("cell", "observed"),
+    [
+        (replace(CELL, verdict=Verdict.TIMEOUT), "timeout"),
+        (replace(CELL, verdict=Verdict.ERROR), "error"),
+        (replace(CELL, control=Verdict.TIMEOUT), "no path"),
+    ],
+)
+def test_a_difference_names_the_cell_and_both_outcomes(cell: Observation, observed: str) -> None:
+    """Whoever reads the sentence knows what to look at; a missing path differs too."""
+    (difference,) = compare(made_up(cell), [STATED])
+
+    assert str(difference) == (
+        "plane (mode=a, size=big), policy fence, caller to other-node node-2: "
+        f"documented allowed (documentation), observed {observed}"
+    )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"dataplane": "train"},
+        {"options": {"mode": "b"}},
+        {"options": {"shape": "round"}},
+        {"direction": Direction.INGRESS},
+        {"policy": "wall"},
+        {"target": "own-node"},
+    ],
+)
+def test_a_statement_about_something_else_does_not_apply(changes: dict[str, Any]) -> None:
+    """A cell of which nothing is documented is listed, and is no difference."""
+    run = made_up(replace(CELL, verdict=Verdict.TIMEOUT))
+    stated = [replace(STATED, **changes)]
+
+    assert compare(run, stated) == ()
+    assert undocumented(run, stated) == run.observations
+    assert [entry.agrees for entry in comparisons(run, stated)] == [None]
+
+
+def test_fewer_options_speak_of_more_runs() -> None:
+    """A statement without options holds for every option set."""
+    (comparison,) = comparisons(made_up(CELL), [replace(STATED, options={})])
+
+    assert comparison.agrees is True
+
+
+def test_the_assertion_passes_and_says_what_was_held() -> None:
+    """A notebook shows how much the green result rests on."""
+    other = replace(CELL, policy="wall")
+
+    assert assert_documented(made_up(CELL, CELL), [STATED]) == (
+        "All 2 cells with a documented outcome came out as documented."
+    )
+    assert assert_documented(made_up(CELL, other), [STATED]).endswith(" 1 more are undocumented.")
+    assert assert_documented(made_up(other), [STATED]).startswith("Nothing is documented")
+
+
+def test_the_assertion_names_every_differing_cell() -> None:
+    """A notebook that fails says where, for all cells at once."""
+    blocked = replace(CELL, verdict=Verdict.TIMEOUT)
+    run = made_up(CELL, blocked, replace(blocked, client="other-caller"))
+
+    with pytest.raises(AssertionError) as caught:
+        assert_documented(run, [STATED])
+
+    assert "2 of 3 cells are not as documented" in str(caught.value)
+    assert "policy fence, caller to other-node node-2" in str(caught.value)
+    assert "policy fence, other-caller to other-node node-2" in str(caught.value)
+
+
+def test_a_run_without_observations_is_held_to_nothing_and_fails() -> None:
+    """An empty run must not look like agreement."""
+    with pytest.raises(AssertionError, match="no observations"):
+        assert_documented(made_up(), [STATED])
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        ((Label.DOC, Label.LAB), "documentation, lab"),
+        ((Label.SRC,), "source code"),
+        ((Label.UNSURE,), "assumed"),
+        ((Label.SRC, Label.UNSURE), "assumed"),
+    ],
+)
+def test_what_is_unsure_is_called_assumed(labels: tuple[Label, ...], words: str) -> None:
+    """The weakest foundation gives the whole its name."""
+    assert words == replace(FOUNDATION, labels=labels).words
