@@ -219,8 +219,8 @@ class Scenario:
         policies: every NetworkPolicy that could be applied; none is applied by itself.
         pod_cidr: the cluster's pod subnet.
         service_cidr: the cluster's service subnet.
-        notes: one sentence for each part that was accepted and will not be probed
-            (IPv6, SCTP).
+        notes: one sentence for each part that was accepted and has no effect here
+            (IPv6, SCTP, scheduling hints).
     """
 
     cluster: str
@@ -286,7 +286,8 @@ class Decision:
 class Observation:
     """One cell: who called whom, how, under which policy, and what happened.
 
-    `policy` is `no-policy` for the control. `route` is `pod-ip`, `cluster-ip` or
+    `policy` is `no-policy` for the control. `namespace` is None where the client is no
+    pod, `client_node` where it is a machine outside of the cluster. `route` is `pod-ip`, `cluster-ip` or
     `nodeport`; `dialled_node` and `relation` are None where no node is dialled.
     `seen_source`, `seen_destination`, `hook` and `rule` are those of the decision that
     denied, else of the cell's `direction`. `control` is the verdict of the same cell
@@ -296,9 +297,9 @@ class Observation:
 
     policy: str
     direction: Direction
-    namespace: str
+    namespace: str | None
     client: str
-    client_node: str
+    client_node: str | None
     server: str
     service: str | None
     protocol: Protocol

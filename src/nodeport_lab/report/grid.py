@@ -23,7 +23,7 @@ class Column:
     """One way of one client to one server. `extra` tells apart what else looks alike."""
 
     client: str
-    client_node: str
+    client_node: str | None
     target: str
     node: str | None
     extra: str = ""

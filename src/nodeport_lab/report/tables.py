@@ -104,7 +104,7 @@ def _matrix(
         corner="policy",
         headings=tuple(_heading(column) for column in cells.columns),
         groups=tuple(
-            Group(f"{client} on {node}", len(list(columns)))
+            Group(f"{client} on {node}" if node else client, len(list(columns)))
             for (client, node), columns in groupby(
                 cells.columns, key=lambda column: (column.client, column.client_node)
             )

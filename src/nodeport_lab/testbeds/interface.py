@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
+from typing import ClassVar, Self
 from typing import Protocol as Interface
-from typing import Self
 
 from nodeport_lab.model import Decision, Network, NetworkPolicy, Pod, Protocol, Verdict
 
@@ -47,7 +47,7 @@ class ProbeResult:
 class Testbed(Interface):
     """A place where packets really travel. A context manager: leaving it cleans up."""
 
-    __test__ = False  # the name starts with Test, pytest must not collect it
+    __test__: ClassVar[bool] = False  # the name starts with Test, pytest must not collect it
 
     network: Network
     versions: dict[str, str]
