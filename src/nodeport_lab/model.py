@@ -287,8 +287,9 @@ class Observation:
     """One cell: who called whom, how, under which policy, and what happened.
 
     `policy` is `no-policy` for the control. `namespace` is None where the client is no
-    pod, `client_node` where it is a machine outside of the cluster. `route` is `pod-ip`, `cluster-ip` or
-    `nodeport`; `dialled_node` and `relation` are None where no node is dialled.
+    pod, `client_node` where it is a machine outside of the cluster. `route` is `pod-ip`,
+    `cluster-ip` or `nodeport`; `dialled_node` and `relation` are None where no node is
+    dialled.
     `seen_source`, `seen_destination`, `hook` and `rule` are those of the decision that
     denied, else of the cell's `direction`. `control` is the verdict of the same cell
     without policy; where that is not `allowed` the cell has no path and says nothing
