@@ -1,0 +1,58 @@
+"""`python -m nodeport_lab.book build` and `… notebooks [RUN]...`: what `make` calls."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from nodeport_lab.book.build import build_site, renew_runs
+from nodeport_lab.errors import LabError, NotebookError
+from nodeport_lab.locations import repository_root
+
+_EXAMPLES = """examples:
+  python -m nodeport_lab.book build
+  python -m nodeport_lab.book notebooks
+  python -m nodeport_lab.book notebooks egress-cilium
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what the arguments say; 0 when it worked, 1 for a notebook, 2 for what is missing."""
+    parser = argparse.ArgumentParser(
+        prog="python -m nodeport_lab.book",
+        description="Renew the run notebooks, or build the site.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("build", help="execute the runs into _build, build the site from there")
+    notebooks = commands.add_parser("notebooks", help="execute the runs into notebooks/runs")
+    notebooks.add_argument("run", nargs="*", help="id of a run; all of them without any")
+    options = parser.parse_args(arguments)
+    try:
+        root = repository_root()
+        if options.command == "notebooks":
+            renew_runs(root, _say, options.run)
+        else:
+            page = build_site(root, _say)
+            _say(f"the site is in {page.parent.relative_to(root)}; open {page.relative_to(root)}")
+    except NotebookError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    except LabError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        return 130
+    return 0
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

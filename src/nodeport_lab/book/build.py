@@ -1,0 +1,152 @@
+"""The two things one does with the book: renew the committed runs, and build the site."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from nodeport_lab.book import status
+from nodeport_lab.book.compare import differences
+from nodeport_lab.book.execute import Executed, execute_all
+from nodeport_lab.book.figures import FOLDER, figures
+from nodeport_lab.book.normalise import dumps
+from nodeport_lab.book.render import read
+from nodeport_lab.book.runs import RunSpec, load, select
+from nodeport_lab.book.site import assemble, build_html
+from nodeport_lab.errors import NotebookError, PrerequisiteError
+
+Say = Callable[[str], None]
+"""Takes one line for the person who waits."""
+
+Execute = Callable[[Sequence[RunSpec], Path, Callable[[Executed], None]], Sequence[Executed]]
+"""Executes runs in a directory and reports each as it ends."""
+
+
+def renew_runs(root: Path, say: Say, names: Sequence[str] = ()) -> None:
+    """Execute the runs and write them, with their figures, to `notebooks/runs`.
+
+    Args:
+        root: the checkout.
+        say: receives the progress.
+        names: only these runs; all without any. Files of runs that are no longer
+            listed are removed when all are renewed.
+
+    Raises:
+        PrerequisiteError: the testbed cannot run on this machine; nothing was changed.
+        NotebookError: a cell failed; nothing was changed.
+        UnknownNameError: there is no such run, template or parameter.
+    """
+    specs = load(root / "notebooks")
+    chosen = select(specs, names)
+    target = root / "notebooks" / "runs"
+    executed = execute_all(chosen, target, _progress(say, len(chosen)))
+    files = _files(executed)
+    for name, content in {**files, str(status.PAGE): stored_status(specs).encode()}.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    if not names:
+        for path in sorted(target.rglob("*")):
+            if path.is_file() and path.relative_to(root).as_posix() not in files:
+                path.unlink()
+    say(f"wrote {len(chosen)} run notebooks to {target.relative_to(root)}")
+
+
+def build_site(root: Path, say: Say, execute: Execute = execute_all) -> Path:
+    """Execute the runs into `_build/notebooks` and build the site in `_build/html` from there.
+
+    Where the testbed cannot run, the site shows the stored outputs and says so.
+
+    Args:
+        root: the checkout.
+        say: receives the progress and what was done.
+        execute: how runs are executed.
+
+    Returns:
+        The start page.
+
+    Raises:
+        NotebookError: a cell failed, compared outputs differ from the committed ones,
+            or the site does not build.
+    """
+    specs = load(root / "notebooks")
+    work = root / "_build"
+    try:
+        executed = execute(specs, work / "notebooks", _progress(say, len(specs)))
+    except PrerequisiteError as error:
+        say(f"the embedded testbed cannot run here: {error}")
+        say("the site shows the stored outputs; nothing was executed")
+        page = stored_status(specs, f"The embedded testbed could not run: {error}.")
+        replaced: dict[str, bytes] = {}
+    else:
+        replaced = _files(executed)
+        _keep(executed, work / "notebooks")
+        _check(root, executed)
+        say("every compared output is the committed one")
+        page = _executed_status(executed)
+    source = work / "source"
+    assemble(root, source, {**replaced, str(status.PAGE): page.encode()})
+    return build_html(source, root) / "index.html"
+
+
+def stored_status(specs: Sequence[RunSpec], reason: str = status.BY_HAND) -> str:
+    """The build status of a site that shows the stored outputs."""
+    runs = [status.RunStatus(spec.id, None) for spec in specs]
+    return status.status_page(runs, reason, None)
+
+
+def _executed_status(executed: Sequence[Executed]) -> str:
+    machine = f"{platform.system()} {platform.release()} with Python {platform.python_version()}"
+    runs = [status.RunStatus(run.spec.id, run.seconds) for run in executed]
+    return status.status_page(runs, None, machine)
+
+
+def _files(executed: Sequence[Executed]) -> dict[str, bytes]:
+    """Path seen from the book's root -> content, for runs and their figures."""
+    files: dict[str, bytes] = {}
+    for run in executed:
+        files[f"notebooks/runs/{run.spec.filename}"] = dumps(run.notebook).encode()
+        for name, content in figures(run.notebook, run.spec.id).items():
+            files[str(FOLDER / name)] = content
+    return files
+
+
+def _keep(executed: Sequence[Executed], directory: Path) -> None:
+    """Write the executed notebooks where a reader can compare them by hand."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for run in executed:
+        (directory / run.spec.filename).write_text(dumps(run.notebook), encoding="utf-8")
+
+
+def _check(root: Path, executed: Sequence[Executed]) -> None:
+    """Hold the executed runs to the committed ones."""
+    found: list[str] = []
+    for run in executed:
+        committed = root / "notebooks" / "runs" / run.spec.filename
+        if not committed.is_file():
+            found.append(f"{run.spec.id}: there is no committed run")
+            continue
+        testbed = str(run.spec.parameters.get("testbed", "embedded"))
+        found.extend(
+            f"{run.spec.id}: {difference}"
+            for difference in differences(read(committed), run.notebook, testbed)
+        )
+    if found:
+        raise NotebookError(
+            "what was executed is not what is committed; compare _build/notebooks with "
+            "notebooks/runs, and run `make notebooks` if the new outputs are right:\n  "
+            + "\n  ".join(found)
+        )
+
+
+def _progress(say: Say, total: int) -> Callable[[Executed], None]:
+    """One line for each run as it ends."""
+    ended = 0
+
+    def report(run: Executed) -> None:
+        nonlocal ended
+        ended += 1
+        say(f"{ended}/{total} {run.spec.id} … {run.seconds:.1f} s")
+
+    return report

@@ -1,0 +1,70 @@
+"""The page that says where the outputs in this site come from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+PAGE = PurePosixPath("chapters/build-status.md")
+"""Where the page lies, seen from the book's root."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunStatus:
+    """A run in this build: executed for it in so many seconds, or taken as stored."""
+
+    id: str
+    seconds: float | None
+
+
+def status_page(runs: Sequence[RunStatus], reason: str | None, machine: str | None) -> str:
+    """The text of the page.
+
+    Args:
+        runs: every run of the book.
+        reason: why the stored outputs are shown; None if the runs were executed.
+        machine: what the runs were executed on; None if they were not.
+    """
+    rows = "\n".join(f"| {{doc}}`/notebooks/runs/{run.id}` | {_origin(run)} |" for run in runs)
+    return (
+        "# Build status\n"
+        "\n"
+        f"{_answer(reason, machine)}\n"
+        "\n"
+        "| run | outputs shown |\n"
+        "| --- | --- |\n"
+        f"{rows}\n"
+        "\n"
+        "The outputs that are compared are verdicts, names, addresses and rules. Pictures and\n"
+        "versions are not: they belong to the machine that made them.\n"
+    )
+
+
+def _answer(reason: str | None, machine: str | None) -> str:
+    if reason is None:
+        return (
+            ":::{admonition} Executed for this build\n"
+            ":class: tip\n"
+            f"Every run was executed for this build, on {machine}, and shows what the\n"
+            "committed run shows.\n"
+            ":::"
+        )
+    return (
+        ":::{admonition} Stored outputs\n"
+        ":class: warning\n"
+        "Nothing was executed for this build. The outputs are the stored ones, which\n"
+        f"`make notebooks` wrote. {reason}\n"
+        ":::"
+    )
+
+
+def _origin(run: RunStatus) -> str:
+    return "stored" if run.seconds is None else f"executed, {run.seconds:.1f} s"
+
+
+BY_HAND = (
+    "This is what `jupyter-book build .` always does; `make book` executes the runs first "
+    "where the machine can."
+)
+"""Why the committed page says that outputs are stored."""

@@ -1,0 +1,135 @@
+"""What a build refuses: runs that changed, warnings, and a site without pages."""
+
+import copy
+import subprocess
+import sysconfig
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from nodeport_lab.book.build import build_site
+from nodeport_lab.book.execute import Executed
+from nodeport_lab.book.render import read
+from nodeport_lab.book.runs import RunSpec
+from nodeport_lab.book.site import assemble, build_html, check_pages, documents
+from nodeport_lab.book.status import RunStatus, status_page
+from nodeport_lab.errors import NotebookError
+from nodeport_lab.locations import repository_root
+
+CONFIG = """\
+only_build_toc_files: true
+execute: {execute_notebooks: "off"}
+sphinx: {config: {bibtex_bibfiles: [], extensions: [myst_nb, jupyter_book, sphinx_external_toc]}}
+"""
+TOC = "{format: jb-book, root: index, parts: [{chapters: [{file: page}]}]}"
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Path:
+    """A book with a start page and one chapter."""
+    files = {
+        "_config.yml": CONFIG,
+        "_toc.yml": TOC,
+        "index.md": "# Start\n",
+        "page.md": "# Page\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    return tmp_path
+
+
+def test_changed_verdict_fails_the_build(checkout: Path) -> None:
+    """An executed run that differs from the committed one fails with the run and the cell."""
+
+    def changed(
+        specs: Sequence[RunSpec], _directory: Path, _progress: Callable[[Executed], None]
+    ) -> Sequence[Executed]:
+        executed = []
+        for spec in specs:
+            notebook = copy.deepcopy(read(checkout / "notebooks" / "runs" / spec.filename))
+            for cell in notebook.cells:
+                if cell.id == "verdicts" and spec.id == "egress-cilium":
+                    cell.outputs[0].data["text/plain"] = "something else"
+            executed.append(Executed(spec, notebook, 0.1))
+        return executed
+
+    with pytest.raises(NotebookError, match=r"\n  egress-cilium: cell verdicts .*$") as failure:
+        build_site(checkout, lambda _: None, changed)
+
+    assert 1 == str(failure.value).count("cell ")
+
+
+def test_warning_fails_the_build(book: Path) -> None:
+    """A reference to nothing is an error that names file and line, not a page with a gap."""
+    (book / "page.md").write_text("# Page\n\n{doc}`nowhere`\n", encoding="utf-8")
+
+    with pytest.raises(NotebookError, match=r"page\.md:3: WARNING: .*nowhere"):
+        build_html(book, book)
+
+
+def test_book_builds_as_typed(tmp_path: Path) -> None:
+    """`jupyter-book build .` alone gives the site, from what is committed."""
+    assemble(repository_root(), tmp_path / "book", {})
+
+    done = subprocess.run(
+        [str(Path(sysconfig.get_path("scripts")) / "jupyter-book"), "build", "."],
+        cwd=tmp_path / "book",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert 0 == done.returncode, done.stderr
+    check_pages(tmp_path / "book", tmp_path / "book" / "_build" / "html")
+
+
+def test_missing_page_is_found(book: Path) -> None:
+    """A build that left out a page, or wrote an empty one, does not pass for a good one."""
+    html = book / "html"
+    html.mkdir()
+    (html / "index.html").write_text("<h1>Start</h1>", encoding="utf-8")
+
+    with pytest.raises(NotebookError, match=r"these pages: page\.html$"):
+        check_pages(book, html)
+    (html / "page.html").touch()
+    with pytest.raises(NotebookError, match=r"these pages: page\.html$"):
+        check_pages(book, html)
+    (html / "page.html").write_text("<h1>Page</h1>", encoding="utf-8")
+    check_pages(book, html)
+
+
+def test_every_run_has_its_page() -> None:
+    """Each run of the list stands in the table of contents, and no other notebook does."""
+    root = repository_root()
+    runs = {path.stem for path in (root / "notebooks" / "runs").glob("*.ipynb")}
+
+    assert runs == {
+        name.removeprefix("notebooks/runs/")
+        for name in documents(root)
+        if name.startswith("notebooks/")
+    }
+
+
+def test_assembling_starts_from_nothing(tmp_path: Path) -> None:
+    """A file of an earlier build does not survive in the next one's sources."""
+    stale = tmp_path / "source" / "chapters" / "stale.md"
+    stale.parent.mkdir(parents=True)
+    stale.touch()
+
+    assemble(repository_root(), tmp_path / "source", {"index.md": b"# Replaced\n"})
+
+    assert not stale.exists()
+    assert "# Replaced\n" == (tmp_path / "source" / "index.md").read_text(encoding="utf-8")
+
+
+def test_status_page_tells_executed_from_stored() -> None:
+    """The page says which outputs were made for this build, where, and how long that took."""
+    executed = status_page([RunStatus("a", 1.25)], None, "Linux")
+    stored = status_page([RunStatus("a", None)], "It cannot.", None)
+
+    assert "Executed for this build" in executed
+    assert "| {doc}`/notebooks/runs/a` | executed, 1.2 s |" in executed
+    assert "Stored outputs" in stored
+    assert "It cannot." in stored
+    assert "| {doc}`/notebooks/runs/a` | stored |" in stored

@@ -1,0 +1,167 @@
+"""The built site: complete, described, linked, and silent towards other hosts."""
+
+import re
+import shutil
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from nodeport_lab.book.render import read
+from nodeport_lab.book.site import documents
+from nodeport_lab.locations import repository_root
+
+from .conftest import Site
+
+PAGES = documents(repository_root())
+LOADED = {"script": "src", "img": "src", "iframe": "src", "source": "src", "link": "href"}
+NOT_LOADED = {"canonical", "next", "prev", "search", "index", "author"}
+QUIET = (
+    "--no-sandbox",  # Chromium refuses to sandbox as root
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+class Elements(HTMLParser):
+    """Every start tag of a page with its attributes."""
+
+    def __init__(self, page: Path) -> None:
+        """Read a page."""
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str]]] = []
+        self.feed(page.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Keep the tag."""
+        self.found.append((tag, {name: value or "" for name, value in attrs}))
+
+    def all(self, tag: str) -> Iterator[dict[str, str]]:
+        """The attributes of each element with this tag."""
+        return (attributes for name, attributes in self.found if name == tag)
+
+    @property
+    def targets(self) -> set[str]:
+        """What a link may point to."""
+        return {attributes["id"] for _, attributes in self.found if "id" in attributes}
+
+
+@pytest.fixture(params=PAGES)
+def page(request: pytest.FixtureRequest, site: Site) -> Path:
+    """Every page of the table of contents."""
+    return site.html / f"{request.param}.html"
+
+
+def test_build_says_that_outputs_are_stored(site: Site) -> None:
+    """Where the testbed cannot run, terminal and site say so and give the reason."""
+    text = (site.html / "chapters" / "build-status.html").read_text(encoding="utf-8")
+
+    assert (
+        "the embedded testbed cannot run here: this machine makes no user namespaces",
+        "the site shows the stored outputs; nothing was executed",
+    ) == site.said
+    assert "Stored outputs" in text
+    assert "this machine makes no user namespaces" in text
+
+
+def test_landing_page_shows_picture_and_verdicts_of_the_runs(site: Site) -> None:
+    """The start page's picture and words are those of the runs, not typed ones."""
+    start = Elements(site.html / "index.html")
+    text = (site.html / "index.html").read_text(encoding="utf-8")
+    run = read(repository_root() / "notebooks" / "runs" / "claims.ipynb")
+    (described,) = (cell.metadata.mystnb.image.alt for cell in run.cells if cell.id == "heat-map")
+
+    assert described in [image.get("alt") for image in start.all("img")]
+    assert {"allowed", "timeout"} == set(
+        re.findall(r'<span class="pasted-text">([^<]*)</span>', text)
+    )
+
+
+def test_page_loads_nothing_from_another_host(page: Path) -> None:
+    """Everything that a page loads lies beside it: the book opens without a network."""
+    loaded = [
+        attributes[LOADED[tag]]
+        for tag, attributes in Elements(page).found
+        if tag in LOADED and LOADED[tag] in attributes and attributes.get("rel") not in NOT_LOADED
+    ]
+
+    assert [] == [url for url in loaded if re.match(r"(https?:)?//", url)]
+
+
+def test_styles_load_nothing_from_another_host(site: Site) -> None:
+    """No style sheet imports or shows anything that is not beside it."""
+    for sheet in site.html.rglob("*.css"):
+        text = sheet.read_text(encoding="utf-8")
+
+        assert [] == re.findall(r"(?:url\(|@import)\s*['\"]?(?:https?:)?//[^)\s]*", text), sheet
+
+
+def test_images_are_described(page: Path) -> None:
+    """Every picture has a text alternative that is no file name."""
+    for image in Elements(page).all("img"):
+        assert image.get("alt")
+        assert not re.search(r"\.(png|svg|jpe?g)$", image["alt"])
+
+
+def test_links_within_the_site_lead_somewhere(page: Path) -> None:
+    """Every relative link has its page, and its place on it."""
+    broken = []
+    for link in Elements(page).all("a"):
+        url = urlsplit(link.get("href", ""))
+        if url.scheme or url.netloc or not (url.path or url.fragment):
+            continue
+        target = page.parent / unquote(url.path) if url.path else page
+        if not target.exists() or (
+            url.fragment
+            and target.suffix == ".html"
+            and unquote(url.fragment) not in Elements(target).targets
+        ):
+            broken.append(link["href"])
+
+    assert [] == broken
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """The system's Chromium, without the requests that it makes on its own."""
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=list(QUIET)
+        )
+        yield chromium
+        chromium.close()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "dark"), (390, "light")])
+def test_page_opens_quietly_and_fits(page: Path, browser: Browser, width: int, scheme: str) -> None:
+    """In a browser a page asks no other host, logs no complaint, and never scrolls sideways."""
+    context = browser.new_context(
+        viewport={"width": width, "height": 844},
+        color_scheme="dark" if scheme == "dark" else "light",
+    )
+    shown = context.new_page()
+    asked: list[str] = []
+    logged: list[str] = []
+    shown.on("request", lambda request: asked.append(request.url))
+    shown.on(
+        "console",
+        lambda message: logged.append(message.text) if message.type != "log" else None,
+    )
+    shown.on("pageerror", lambda error: logged.append(str(error)))
+
+    shown.goto(page.as_uri())
+    overflow = shown.evaluate(
+        "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    )
+    context.close()
+
+    assert [] == [url for url in asked if urlsplit(url).scheme not in ("file", "data", "blob")]
+    assert [] == logged
+    assert 0 == overflow
