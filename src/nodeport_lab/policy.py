@@ -118,11 +118,10 @@ def _selected(peer: PodPeer, policy: NetworkPolicy, scenario: Scenario) -> froze
 
 
 def named_ports(scenario: Scenario, name: str, protocol: Protocol) -> dict[str, int]:
-    """Pod key -> number of the container port of that name, on pods that declare it."""
-    return {
-        pod.key: port.port
-        for pod in scenario.pods
-        if not pod.host_network
-        for port in pod.ports
-        if port.name == name and port.protocol is protocol
-    }
+    """Pod key -> number of the first container port of that name, on pods that declare it."""
+    found: dict[str, int] = {}
+    for pod in scenario.pods:
+        for port in pod.ports:
+            if not pod.host_network and port.name == name and port.protocol is protocol:
+                found.setdefault(pod.key, port.port)
+    return found

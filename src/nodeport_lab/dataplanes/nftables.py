@@ -1,18 +1,19 @@
 """nftables rulesets as values, and as the text that `nft -f` loads.
 
 A table is built unhooked first and hooked last, in transactions of bounded size: inside
-a user namespace nft cannot enlarge its netlink buffer, and a single transaction of some
-550 rules fails with "Message too long".
+a user namespace nft cannot enlarge its netlink buffer, and a transaction of some 550
+rules, or of some 80 KiB of text, fails with "Message too long".
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 MAX_STATEMENTS = 200  # per transaction; well below the limit, at no measurable cost
+MAX_TEXT = 32 * 1024  # characters per transaction, for statements with large sets
 MAX_IDENTIFIER = 100  # the kernel takes 255 bytes; longer names are cut and hashed
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]")
@@ -52,7 +53,7 @@ def identifier(kind: str, *parts: str) -> str:
 
 
 def elements(values: Iterable[object]) -> str:
-    """An anonymous set, `{ a, b }`, sorted and without repetition."""
+    """An anonymous set, `{ a, b }`, in the given order and without repetition."""
     return "{ " + ", ".join(dict.fromkeys(str(value) for value in values)) + " }"
 
 
@@ -63,26 +64,39 @@ def transactions(table: Table, *, replaces: str | None = None) -> list[str]:
     table named `replaces`: traffic meets the old rules or the new ones, never a mixture.
     """
     head = f"table ip {table.name}"
-    declared = [f"{head} {{"]
+    declared = [f"add table ip {table.name}"]
     declared += [
-        f"  set {name} {{\n    {declaration}\n  }}" for name, declaration in table.sets.items()
+        f"add set ip {table.name} {name} {{ {declaration}; }}"
+        for name, declaration in table.sets.items()
     ]
-    declared += [f"  chain {chain.name} {{\n  }}" for chain in table.chains if not chain.hook]
-    texts = ["\n".join([*declared, "}"]) + "\n"]
-    statements = [
+    unhooked = [chain for chain in table.chains if not chain.hook]
+    declared += [f"add chain ip {table.name} {chain.name}" for chain in unhooked]
+    rules = [
         f"add rule ip {table.name} {chain.name} {rule}"
-        for chain in table.chains
-        if not chain.hook
+        for chain in unhooked
         for rule in chain.rules
     ]
-    texts += [
-        "\n".join(statements[start : start + MAX_STATEMENTS]) + "\n"
-        for start in range(0, len(statements), MAX_STATEMENTS)
-    ]
+    texts = [*_bounded(declared), *_bounded(rules)]
     hooked = [f"{head} {{", *(_base_chain(chain) for chain in table.chains if chain.hook), "}"]
     if replaces is not None:
         hooked.append(f"delete table ip {replaces}")
     texts.append("\n".join(hooked) + "\n")
+    return texts
+
+
+def _bounded(statements: Sequence[str]) -> list[str]:
+    """Statements, one per line, in texts of bounded length; their order is kept."""
+    texts: list[str] = []
+    waiting: list[str] = []
+    size = 0
+    for statement in statements:
+        if waiting and (len(waiting) == MAX_STATEMENTS or size + len(statement) > MAX_TEXT):
+            texts.append("\n".join(waiting) + "\n")
+            waiting, size = [], 0
+        waiting.append(statement)
+        size += len(statement)
+    if waiting:
+        texts.append("\n".join(waiting) + "\n")
     return texts
 
 

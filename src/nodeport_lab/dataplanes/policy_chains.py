@@ -19,6 +19,7 @@ from ipaddress import IPv4Network, collapse_addresses
 
 from nodeport_lab.dataplanes.names import host_interface
 from nodeport_lab.dataplanes.nftables import Table, elements, identifier
+from nodeport_lab.errors import LabError
 from nodeport_lab.model import (
     Action,
     Direction,
@@ -151,8 +152,13 @@ class Compiler:
 
     def _decide(self, reference: RuleReference) -> str:
         if reference not in self._numbers:
-            denied = DENIED if reference.action is Action.DENY else 0
-            number = (len(self._numbers) + 1) | denied
+            count = len(self._numbers) + 1
+            if count >= DENIED:
+                raise LabError(
+                    f"the policies in force need {count} or more distinct decisions and the lab "
+                    f"numbers up to {DENIED - 1}; apply fewer policies at once"
+                )
+            number = count | (DENIED if reference.action is Action.DENY else 0)
             self._numbers[reference] = number
             self.references[number] = reference
         return f"meta mark set meta mark | {self._numbers[reference] << DECISION_SHIFT:#x}"
