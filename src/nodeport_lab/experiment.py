@@ -6,10 +6,13 @@ waits for denied probes costs no processor time.
 
 from __future__ import annotations
 
+import os
 import platform
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache
 from importlib.metadata import version
 from math import ceil
 from threading import Event
@@ -28,38 +31,52 @@ from nodeport_lab.model import (
     Pod,
     Run,
     Scenario,
+    Verdict,
 )
+from nodeport_lab.suites import SUITES, Suite, find_suites
 from nodeport_lab.testbeds.embedded import EmbeddedTestbed
 from nodeport_lab.testbeds.embedded.addressing import plan_network
+from nodeport_lab.testbeds.embedded.lab import Lab
 from nodeport_lab.testbeds.interface import DEFAULT_DEADLINE, ProbeResult
+from nodeport_lab.variations import split, vary
 
 TESTBEDS = ("embedded",)
 _POLICIES_PER_LAB = 3  # one more costs a deadline, one lab more costs a start
+_LABS_PER_PROCESSOR = 6  # beyond that, starting labs keep running ones from answering in time
 
 Progress = Callable[[int, int], None]
 """Called with the policies finished so far and how many there are."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Question:
     """One run to be made: a dataplane with options, under some policies.
 
     Attributes:
         dataplane: its name.
-        options: option -> value; what is missing takes its default.
-        policies: names, `no-policy` included where it should be shown; None for all.
+        options: option or variation -> value; what is missing takes its default.
+        policies: names, `no-policy` included where it should be shown; None for those of
+            the suite.
+        suite: whose manifests and clients are used.
     """
 
     dataplane: str
     options: Mapping[str, str] = field(default_factory=dict)
     policies: Sequence[str] | None = None
+    suite: str = "report"
 
 
-def default_scenario() -> Scenario:
-    """The report's scenario, its policies bound to the subnets of the embedded testbed."""
+def suite_scenario(suite: Suite) -> Scenario:
+    """A suite's scenario, its policies bound to the subnets of the embedded testbed."""
     directory = manifests_directory()
-    network = plan_network(load_scenario(directory))
-    return load_scenario(directory, facts=cidr_facts(network))
+    network = plan_network(load_scenario(directory, suite.cluster, folders=suite.folders))
+    return load_scenario(directory, suite.cluster, cidr_facts(network), suite.folders)
+
+
+@cache
+def default_scenario() -> Scenario:
+    """The report's scenario."""
+    return suite_scenario(SUITES["report"])
 
 
 def check_testbed(name: str) -> None:
@@ -91,6 +108,49 @@ def policy_names(scenario: Scenario) -> list[str]:
     return [NO_POLICY, *(policy.name for policy in scenario.policies)]
 
 
+def questions_of(
+    suite: str, dataplanes: Sequence[str] | None = None, policies: Sequence[str] | None = None
+) -> list[Question]:
+    """The questions of a suite, `all` included.
+
+    Raises:
+        UnknownNameError: a suite or a dataplane that does not exist.
+    """
+    return [
+        Question(dataplane.name, configuration, policies, found.name)
+        for found in find_suites(suite)
+        for dataplane in map(find_dataplane, dataplanes or found.dataplanes)
+        for configuration in found.configurations(dataplane)
+    ]
+
+
+def runnable(questions: Sequence[Question]) -> tuple[list[Question], list[str]]:
+    """Part questions into those that this machine can answer, and why not the others.
+
+    For suites that try every option, where one that needs a missing kernel device must
+    not keep the rest from running.
+
+    Returns:
+        the questions that can be answered, and one sentence for each of the others.
+    """
+    needed = {question: _tunnel(question) for question in dict.fromkeys(questions)}
+    if not {*needed.values()} - {None, "vxlan"}:
+        return list(questions), []
+    with Lab() as lab:
+        missing = {
+            kind
+            for kind in filter(None, needed.values())
+            if not lab.request("has_device", kind=kind)["has"]
+        }
+    reasons = [
+        f"{question.dataplane} with {_told(question)} is live only here: the kernel makes no "
+        f"{kind} devices"
+        for question, kind in needed.items()
+        if kind in missing
+    ]
+    return [question for question in questions if needed[question] not in missing], reasons
+
+
 def run(  # noqa: PLR0913 - a question, and how to ask it
     dataplane: str,
     options: Mapping[str, str] | None = None,
@@ -98,11 +158,11 @@ def run(  # noqa: PLR0913 - a question, and how to ask it
     testbed: str = "embedded",
     policies: Sequence[str] | None = None,
     deadline: float = DEFAULT_DEADLINE,
-    scenario: Scenario | None = None,
+    suite: str = "report",
 ) -> Run:
     """Make one run; see `run_all`."""
-    question = Question(dataplane, options or {}, policies)
-    (made,) = run_all([question], testbed=testbed, deadline=deadline, scenario=scenario)
+    question = Question(dataplane, options or {}, policies, suite)
+    (made,) = run_all([question], testbed=testbed, deadline=deadline)
     return made
 
 
@@ -120,7 +180,7 @@ def run_all(
         questions: what to run; every name is checked before anything is created.
         testbed: where; only `embedded` exists.
         deadline: seconds that a connection and its answer may take.
-        scenario: what to run on; None for the report's.
+        scenario: what to run on; None for the scenario of each question's suite.
         progress: told as policies are finished.
 
     Returns:
@@ -132,9 +192,14 @@ def run_all(
         TestbedError: the testbed failed.
     """
     check_testbed(testbed)
-    scenario = scenario or default_scenario()
-    labs = [lab for question in questions for lab in _shares(question, scenario)]
-    total = sum(len(lab.policies) for lab in labs)
+    scenarios = {
+        suite: scenario or suite_scenario(SUITES[suite])
+        for suite in dict.fromkeys(question.suite for question in questions)
+    }
+    shares = [
+        share for question in questions for share in _shares(question, scenarios[question.suite])
+    ]
+    total = sum(len(share.policies) for share in shares)
     done = 0
 
     def finished() -> None:
@@ -143,36 +208,44 @@ def run_all(
         if progress is not None:
             progress(done, total)
 
-    stop = Event()
-    with ThreadPoolExecutor(max_workers=max(1, len(labs))) as pool:
-        made = [pool.submit(lab.observe, deadline, finished, stop) for lab in labs]
-        try:
-            wait(made, return_when=FIRST_EXCEPTION)
-            failures = [future.exception() for future in made if future.done()]
-            for failure in filter(None, failures):
-                raise failure
-        finally:  # also on Ctrl-C: the other labs end before their next policy
-            stop.set()
-    parts = [future.result() for future in made]
-    runs = []
-    for question in questions:
-        dataplane = find_dataplane(question.dataplane)
-        mine = [part for lab, part in zip(labs, parts, strict=True) if lab.question is question]
-        runs.append(
-            Run(
-                testbed=testbed,
-                dataplane=dataplane.name,
-                options=dataplane.complete(question.options),
-                basis=dataplane.basis,
-                versions={
-                    "nodeport-lab": version("nodeport-lab"),
-                    "python": platform.python_version(),
-                    **mine[0].versions,
-                },
-                observations=tuple(row for part in mine for row in part.observations),
-            )
+    parts = _observe_all(shares, deadline, finished)
+    return [
+        _run(
+            question,
+            testbed,
+            [part for share, part in zip(shares, parts, strict=True) if share.question is question],
         )
-    return runs
+        for question in questions
+    ]
+
+
+def _observe_all(
+    shares: Sequence[_Share], deadline: float, finished: Callable[[], None]
+) -> list[_Part]:
+    """Let several labs work through the shares; a lab is wired anew for each of its own."""
+    waiting = deque(enumerate(shares))
+    parts: dict[int, _Part] = {}
+    stop = Event()
+
+    def work() -> None:
+        with Lab() as lab:
+            while not stop.is_set():
+                try:
+                    number, share = waiting.popleft()
+                except IndexError:
+                    return
+                parts[number] = share.observe(lab, deadline, finished, stop)
+
+    at_once = max(1, min(len(shares), _LABS_PER_PROCESSOR * (os.cpu_count() or 1)))
+    with ThreadPoolExecutor(max_workers=at_once) as pool:
+        workers = [pool.submit(work) for _ in range(at_once)]
+        try:
+            wait(workers, return_when=FIRST_EXCEPTION)
+            for failure in filter(None, (one.exception() for one in workers if one.done())):
+                raise failure
+        finally:  # also on Ctrl-C: the labs end before their next policy
+            stop.set()
+    return [parts[number] for number in range(len(shares))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,26 +260,39 @@ class _Share:
 
     question: Question
     dataplane: Dataplane
+    options: Mapping[str, str]
     scenario: Scenario
     policies: tuple[NetworkPolicy | None, ...]
 
-    def observe(self, deadline: float, finished: Callable[[], None], stop: Event) -> _Part:
-        with EmbeddedTestbed(self.scenario, self.dataplane, self.question.options) as testbed:
-            cells = enumerate_cells(self.scenario, testbed.network)
-            probes = [cell.probe for cell in cells]
-            control = testbed.probe(probes, deadline)
+    def observe(
+        self, lab: Lab, deadline: float, finished: Callable[[], None], stop: Event
+    ) -> _Part:
+        suite = SUITES[self.question.suite]
+        with EmbeddedTestbed(self.scenario, self.dataplane, self.options, lab=lab) as testbed:
+            cells = list(
+                enumerate_cells(
+                    self.scenario,
+                    testbed.network,
+                    suite.callers(self.scenario),
+                    suite.protocol,
+                )
+            )
+            control = testbed.probe([cell.probe for cell in cells], deadline)
+            open_ = [
+                number for number, result in enumerate(control) if result.verdict is Verdict.ALLOWED
+            ]
             rows: list[Observation] = []
             for policy in self.policies:
                 if stop.is_set():
                     break
-                if policy is None:
-                    results = control
-                else:
+                results = dict(enumerate(control))
+                if policy is not None:
                     testbed.apply([policy])
-                    results = testbed.probe(probes, deadline)
+                    probes = [cells[number].probe for number in open_]
+                    results |= zip(open_, testbed.probe(probes, deadline), strict=True)
                 rows += [
-                    _observation(policy, self.scenario, *found)
-                    for found in zip(cells, results, control, strict=True)
+                    _observation(policy, self.scenario, cell, results[number], control[number])
+                    for number, cell in enumerate(cells)
                 ]
                 finished()
             return _Part(testbed.versions, tuple(rows))
@@ -214,15 +300,48 @@ class _Share:
 
 def _shares(question: Question, scenario: Scenario) -> list[_Share]:
     dataplane = find_dataplane(question.dataplane)
-    dataplane.complete(question.options)
-    names = policy_names(scenario) if question.policies is None else question.policies
+    given, varied = split(question.options)
+    options = dataplane.complete(given)
+    suite = SUITES[question.suite]
+    names = question.policies or suite.policies or policy_names(scenario)
     policies = [find_policy(scenario, name) for name in names]
+    changed = vary(scenario, varied)
+    if suite.services is not None:
+        services = tuple(one for one in changed.services if one.name in suite.services)
+        changed = replace(changed, services=services)
     labs = max(1, ceil(len(policies) / _POLICIES_PER_LAB))
     size = ceil(len(policies) / labs)
     return [
-        _Share(question, dataplane, scenario, tuple(policies[start : start + size]))
-        for start in range(0, max(1, len(policies)), size or 1)
+        _Share(question, dataplane, options, changed, tuple(policies[start : start + size]))
+        for start in range(0, len(policies), size)
     ]
+
+
+def _tunnel(question: Question) -> str | None:
+    dataplane = find_dataplane(question.dataplane)
+    return dataplane.tunnel(dataplane.complete(split(question.options)[0]))
+
+
+def _told(question: Question) -> str:
+    return ", ".join(f"{name}={value}" for name, value in question.options.items())
+
+
+def _run(question: Question, testbed: str, parts: Sequence[_Part]) -> Run:
+    dataplane = find_dataplane(question.dataplane)
+    given, varied = split(question.options)
+    return Run(
+        testbed=testbed,
+        dataplane=dataplane.name,
+        options={**dataplane.complete(given), **varied},
+        basis=dataplane.basis,
+        versions={
+            "nodeport-lab": version("nodeport-lab"),
+            "python": platform.python_version(),
+            **parts[0].versions,
+        },
+        observations=tuple(row for part in parts for row in part.observations),
+        suite=question.suite,
+    )
 
 
 def _observation(
@@ -238,7 +357,7 @@ def _observation(
     return Observation(
         policy=policy.name if policy else NO_POLICY,
         direction=direction,
-        namespace=cell.client.namespace,
+        namespace=cell.client.pod.namespace if cell.client.pod else None,
         client=cell.client.name,
         client_node=cell.client.node,
         server=cell.server,

@@ -247,6 +247,7 @@ class Network:
         pods: pod key -> address (a host-network pod has its node's).
         cluster_ips: service key -> cluster IP; headless Services are absent.
         tunnels: node name -> address of its tunnel device; empty without a tunnel.
+        load_balancers: service key -> address that stands for it outside.
     """
 
     node_cidr: IPv4Network
@@ -257,6 +258,33 @@ class Network:
     pods: dict[str, IPv4Address]
     cluster_ips: dict[str, IPv4Address]
     tunnels: dict[str, IPv4Address] = field(default_factory=dict)
+    load_balancers: dict[str, IPv4Address] = field(default_factory=dict)
+
+
+class ClientKind(StrEnum):
+    """What a client is."""
+
+    POD = "pod"
+    HOST_POD = "host-network pod"
+    HOST = "host process"
+    EXTERNAL = "external machine"
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Who calls: a pod, a process on a node, or a machine outside of the cluster.
+
+    Attributes:
+        name: the pod's name, or what the testbed calls the client.
+        kind: see ClientKind.
+        node: where it runs; None outside of the cluster.
+        pod: the pod, where it is one.
+    """
+
+    name: str
+    kind: ClientKind
+    node: str | None = None
+    pod: Pod | None = None
 
 
 # --- the observation: what a probe met ------------------------------------------------
@@ -343,6 +371,7 @@ class Run:
             semantics) or `live`.
         versions: component -> version (kernel, nftables, nodeport-lab, ...).
         observations: in a fixed order.
+        suite: which set of questions the run answers.
     """
 
     testbed: str
@@ -351,3 +380,4 @@ class Run:
     basis: str
     versions: dict[str, str]
     observations: tuple[Observation, ...] = field(default=())
+    suite: str = "report"

@@ -6,8 +6,9 @@ Source: the Kubernetes documentation, "Service" and "EndpointSlices".
 from __future__ import annotations
 
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 
-from nodeport_lab.model import Pod, Protocol, Scenario, Service, ServicePort
+from nodeport_lab.model import Network, Pod, Protocol, Scenario, Service, ServicePort
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,13 @@ class ServedPort:
     def label(self) -> tuple[str, str, str]:
         """Namespace, Service and port: unique in a scenario."""
         return self.service.namespace, self.service.name, self.port.name or str(self.port.port)
+
+
+def outside_addresses(network: Network, service: Service) -> tuple[IPv4Address, ...]:
+    """The addresses besides nodes' that stand for a Service outside of the cluster."""
+    balanced = network.load_balancers.get(service.key)
+    given = tuple(IPv4Address(address) for address in service.external_ips)
+    return given if balanced is None else (balanced, *given)
 
 
 def served_ports(scenario: Scenario) -> tuple[ServedPort, ...]:

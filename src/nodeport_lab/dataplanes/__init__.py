@@ -6,15 +6,31 @@ here knows an expected verdict.
 
 from __future__ import annotations
 
-from nodeport_lab.dataplanes.calico import CALICO_IPTABLES
+from nodeport_lab.dataplanes.calico_ebpf import CALICO_EBPF
+from nodeport_lab.dataplanes.calico_tables import CALICO_IPTABLES, CALICO_NFTABLES
 from nodeport_lab.dataplanes.cilium import CILIUM
+from nodeport_lab.dataplanes.cilium_kpr import CILIUM_KPR, CILIUM_KPR_HOSTNS
 from nodeport_lab.dataplanes.declaration import CompiledPolicies, Dataplane, Option
 from nodeport_lab.errors import UnknownNameError
 
-__all__ = ["DATAPLANES", "CompiledPolicies", "Dataplane", "Option", "find_dataplane"]
+__all__ = [
+    "DATAPLANES",
+    "CompiledPolicies",
+    "Dataplane",
+    "Option",
+    "find_dataplane",
+]
 
 DATAPLANES: dict[str, Dataplane] = {
-    dataplane.name: dataplane for dataplane in (CALICO_IPTABLES, CILIUM)
+    dataplane.name: dataplane
+    for dataplane in (
+        CALICO_IPTABLES,
+        CALICO_NFTABLES,
+        CALICO_EBPF,
+        CILIUM,
+        CILIUM_KPR,
+        CILIUM_KPR_HOSTNS,
+    )
 }
 
 

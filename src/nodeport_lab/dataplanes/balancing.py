@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from nodeport_lab.dataplanes.nftables import Table, elements, identifier
 from nodeport_lab.model import Network
@@ -16,7 +16,7 @@ def add_backends(  # noqa: PLR0913 - what is chosen from, and how
     protocol: str,
     backends: Sequence[Endpoint],
     *,
-    hairpin: str | None = None,
+    before: Callable[[Endpoint], list[str]] = lambda _backend: [],
 ) -> str:
     """Add a chain that picks a backend at random, with one chain per backend.
 
@@ -26,7 +26,7 @@ def add_backends(  # noqa: PLR0913 - what is chosen from, and how
         network: addresses of the backends.
         protocol: `tcp` or `udp`.
         backends: what to choose from; with none, packets are dropped.
-        hairpin: statement for packets whose source is the chosen backend itself.
+        before: rules to be met before a packet is translated to a certain backend.
 
     Returns:
         the name of the chain.
@@ -34,10 +34,9 @@ def add_backends(  # noqa: PLR0913 - what is chosen from, and how
     picks = []
     for number, backend in enumerate(backends):
         address = network.pods[backend.pod.key]
-        rules = [f"ip saddr {address} {hairpin}"] if hairpin else []
-        rules.append(f"meta l4proto {protocol} dnat to {address}:{backend.port}")
+        translation = f"meta l4proto {protocol} dnat to {address}:{backend.port}"
         endpoint = identifier(f"{name[0]}-endpoint", *name[1:], str(number))
-        table.chain(endpoint, rules)
+        table.chain(endpoint, [*before(backend), translation])
         picks.append(f"{number} : goto {endpoint}")
     chain = identifier(*name)
     pick = f"numgen random mod {len(picks)} vmap {elements(picks)}"

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import ClassVar, Self
 from typing import Protocol as Interface
+from typing import Self
 
-from nodeport_lab.model import Decision, Network, NetworkPolicy, Pod, Protocol, Verdict
+from nodeport_lab.model import Client, Decision, Network, NetworkPolicy, Protocol, Verdict
 
 DEFAULT_DEADLINE = 0.5  # seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """One connection to be tried, by a client pod, to an address and port."""
+    """One connection to be tried, by a client, to an address and port."""
 
-    client: Pod
+    client: Client
     address: str
     port: int
     protocol: Protocol = Protocol.TCP
@@ -46,8 +46,6 @@ class ProbeResult:
 
 class Testbed(Interface):
     """A place where packets really travel. A context manager: leaving it cleans up."""
-
-    __test__: ClassVar[bool] = False  # the name starts with Test, pytest must not collect it
 
     network: Network
     versions: dict[str, str]

@@ -10,6 +10,11 @@ from nodeport_lab.model import Network, Scenario
 
 NODE_CIDR = IPv4Network("172.18.0.0/24")  # what Docker usually gives the network `kind`
 GATEWAY = NODE_CIDR[1]
+EXTERNAL = ("external", NODE_CIDR[250], None)
+"""A machine on the nodes' network: name, address, router."""
+ROUTED = ("external-routed", IPv4Address("203.0.113.10"), IPv4Address("203.0.113.1"))
+"""A machine behind a router (addresses for documentation, RFC 5737)."""
+_FIRST_LOAD_BALANCER = 230
 _FIRST_NODE = 2
 _FIRST_POD = 2  # .0 names the subnet, .1 is the node's tunnel device
 _FIRST_CLUSTER_IP = 10
@@ -54,6 +59,12 @@ def plan_network(scenario: Scenario, *, tunnel: bool = False) -> Network:
         node_pod_cidrs=pod_cidrs,
         pods=pods,
         cluster_ips=_cluster_ips(scenario),
+        load_balancers={
+            service.key: NODE_CIDR[_FIRST_LOAD_BALANCER + number]
+            for number, service in enumerate(
+                service for service in scenario.services if service.type_ == "LoadBalancer"
+            )
+        },
         tunnels={name: subnet[1] for name, subnet in pod_cidrs.items()} if tunnel else {},
     )
 

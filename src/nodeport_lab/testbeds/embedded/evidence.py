@@ -50,6 +50,9 @@ def read_records(
                         )
                     )
     return {
-        key: tuple(sorted(some, key=lambda decision: _ORDER.index(decision.direction)))
+        # Of several datagrams of one flow only the first bears the marks of its translation.
+        key: tuple(
+            sorted(dict.fromkeys(some), key=lambda decision: _ORDER.index(decision.direction))
+        )
         for key, some in found.items()
     }

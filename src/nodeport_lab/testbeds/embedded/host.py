@@ -25,9 +25,9 @@ from typing import Any
 from nodeport_lab.testbeds.embedded import namespaces, netfilter
 from nodeport_lab.testbeds.embedded.plan import Plan
 from nodeport_lab.testbeds.embedded.probes import Flow, dial_all, source_ports
-from nodeport_lab.testbeds.embedded.server import CallLog, listen
+from nodeport_lab.testbeds.embedded.server import CallLog, Server, listen
 from nodeport_lab.testbeds.embedded.tracing import Tracer
-from nodeport_lab.testbeds.embedded.wiring import wire
+from nodeport_lab.testbeds.embedded.wiring import has_device, wire
 
 _LINE_LIMIT = 1 << 30
 _KILLED_BY_SIGNAL = 128  # plus the signal's number, as shells say it
@@ -38,18 +38,44 @@ Answer = dict[str, Any]
 class Host:
     """One lab, from the inside."""
 
-    def __init__(self, plan: Plan) -> None:
-        """Wire the network. Outside the event loop: pyroute2 brings one of its own."""
-        self._opened = wire(plan)
+    def __init__(self) -> None:
+        """Start with nothing wired."""
+        self._opened: dict[str, int] = {}
+        self._servers: list[Server] = []
         self._ports = source_ports()
         self._calls: CallLog = {}
 
+    async def wire(self, plan: dict[str, Any]) -> Answer:
+        """Build a network; an earlier one is removed first.
+
+        In a thread: pyroute2 brings an event loop of its own, and a thread enters
+        namespaces for itself alone.
+        """
+        for server in self._servers:
+            server.close()
+        self._servers = []
+        self._calls.clear()
+        for namespace in self._opened.values():
+            os.close(namespace)
+        self._opened = await asyncio.to_thread(wire, Plan.from_json(plan))
+        return {}
+
+    async def has_device(self, kind: str) -> Answer:
+        """Whether the kernel makes devices of a kind."""
+        return {"has": await asyncio.to_thread(has_device, kind)}
+
     async def serve(self, servers: list[dict[str, Any]]) -> Answer:
         """Start servers in pods."""
-        for server in servers:
+        self._servers += [
             await listen(
-                server["pod"], self._opened[server["namespace"]], server["port"], self._calls
+                server["pod"],
+                self._opened[server["namespace"]],
+                server["port"],
+                server["protocol"],
+                self._calls,
             )
+            for server in servers
+        ]
         return {}
 
     async def load(self, rulesets: dict[str, list[str]]) -> Answer:
@@ -121,10 +147,13 @@ def _run(*arguments: str) -> None:
     subprocess.run(arguments, check=True)  # noqa: S603 - fixed programs of util-linux
 
 
-async def answer_requests(control: socket.socket, host: Host) -> None:
+async def answer_requests(control: socket.socket) -> None:
     """Answer requests one after the other until the owner goes away."""
     reader, writer = await asyncio.open_unix_connection(sock=control, limit=_LINE_LIMIT)
+    host = Host()
     operations: dict[str, Callable[..., Coroutine[Any, Any, Answer]]] = {
+        "has_device": host.has_device,
+        "wire": host.wire,
         "serve": host.serve,
         "load": host.load,
         "probe": host.probe,
@@ -139,9 +168,9 @@ async def answer_requests(control: socket.socket, host: Host) -> None:
         try:
             answer = await operations[request.pop("operation")](**request)
         except Exception as error:  # noqa: BLE001 - whatever fails in here, the owner is told
-            answer = _failure(error)
+            answer = {"error": f"{type(error).__name__}: {error}"}
         with suppress(ConnectionError):  # the owner left; `_read` notices
-            writer.write(_line(answer))
+            writer.write(json.dumps(answer).encode() + b"\n")
             await writer.drain()
 
 
@@ -153,34 +182,14 @@ async def _read(reader: asyncio.StreamReader, requests: asyncio.Queue[dict[str, 
     os._exit(0)
 
 
-def _failure(error: Exception) -> Answer:
-    return {"error": f"{type(error).__name__}: {error}"}
-
-
-def _line(answer: Answer) -> bytes:
-    return json.dumps(answer).encode() + b"\n"
-
-
 def main() -> None:
-    """Build the network of the first request, on the descriptor given, then serve on it."""
+    """Serve on the descriptor given as the only argument."""
     # A handler of our own, not SIG_IGN: Ctrl-C then leaves the host alone, but ends what
     # `execute` started, because exec resets handlers to the default.
     signal.signal(signal.SIGINT, lambda *_: None)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    control = socket.socket(fileno=int(sys.argv[1]))
-    with control.makefile("rb", buffering=0) as lines:
-        request = lines.readline()
-    if not request:
-        return
-    try:
-        host = Host(Plan.from_json(json.loads(request)["plan"]))
-    except Exception as error:  # noqa: BLE001 - whatever fails in here, the owner is told
-        control.sendall(_line(_failure(error)))
-        return
-    control.sendall(_line({}))
-    control.setblocking(False)  # noqa: FBT003 - its only argument
-    asyncio.run(answer_requests(control, host))
+    asyncio.run(answer_requests(socket.socket(fileno=int(sys.argv[1]))))
 
 
 if __name__ == "__main__":

@@ -1,13 +1,14 @@
-"""The stand-in for the report's server: answers `Hello World!` and logs who called.
+"""The stand-ins for servers: `Hello World!` over HTTP, an echo over UDP; they log callers.
 
-It takes the place of the image helloworld-go, which no image registry can be asked for
-here: any path, the same body.
+The first takes the place of the image helloworld-go, which no image registry can be asked
+for here: any path, the same body.
 """
 
 from __future__ import annotations
 
 import asyncio
 import socket
+from typing import cast
 
 from nodeport_lab.testbeds.embedded import namespaces
 from nodeport_lab.testbeds.embedded.probes import ANSWER
@@ -17,6 +18,9 @@ RESPONSE = (
     b"Content-Length: %d\r\nConnection: close\r\n\r\n%s" % (len(ANSWER), ANSWER)
 )
 _BACKLOG = 1024
+
+Server = asyncio.Server | asyncio.DatagramTransport
+"""What listens; `close` ends it."""
 
 CallLog = dict[int, tuple[str, str]]
 """Caller's source port -> name of the pod that answered, and `address:port` it saw."""
@@ -47,11 +51,38 @@ class HelloWorld(asyncio.Protocol):
             self._transport.close()
 
 
-async def listen(pod: str, namespace: int, port: int, log: CallLog) -> None:
-    """Serve on every address of a namespace, for as long as the process lives."""
+class Echo(asyncio.DatagramProtocol):
+    """The UDP server: `echo TEXT` is answered with TEXT, as the image agnhost does."""
+
+    def __init__(self, pod: str, log: CallLog) -> None:
+        """Answer for `pod` and note callers in `log`."""
+        self._pod = pod
+        self._log = log
+        self._transport: asyncio.DatagramTransport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep what answers are sent with."""
+        # Not isinstance: asyncio's own transport does not derive from the class before 3.12.
+        self._transport = cast("asyncio.DatagramTransport", transport)
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        """Log the caller and answer."""
+        address, port = addr
+        self._log[port] = (self._pod, f"{address}:{port}")
+        if self._transport is not None:
+            self._transport.sendto(data.removeprefix(b"echo "), addr)
+
+
+async def listen(pod: str, namespace: int, port: int, protocol: str, log: CallLog) -> Server:
+    """Serve on every address of a namespace."""
+    datagrams = protocol == "UDP"
     with namespaces.inside(namespace):
-        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM if datagrams else socket.SOCK_STREAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     sock.bind(("0.0.0.0", port))  # noqa: S104 - the namespace is the pod's own
     loop = asyncio.get_running_loop()
-    await loop.create_server(lambda: HelloWorld(pod, log), sock=sock, backlog=_BACKLOG)
+    if datagrams:
+        sock.setblocking(False)  # noqa: FBT003 - its only argument
+        transport, _ = await loop.create_datagram_endpoint(lambda: Echo(pod, log), sock=sock)
+        return transport
+    return await loop.create_server(lambda: HelloWorld(pod, log), sock=sock, backlog=_BACKLOG)

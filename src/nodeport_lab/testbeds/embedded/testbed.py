@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -12,27 +12,37 @@ from typing import Any, Self
 from nodeport_lab.dataplanes import CompiledPolicies, Dataplane
 from nodeport_lab.dataplanes.names import (
     TUNNEL_DEVICE,
+    client_namespace,
     host_interface,
+    node_mac,
     node_namespace,
     pod_namespace,
+    return_mark,
+    tunnel_mac,
 )
 from nodeport_lab.dataplanes.nftables import Table, transactions
-from nodeport_lab.errors import TestbedError
+from nodeport_lab.errors import PrerequisiteError, TestbedError
 from nodeport_lab.model import (
     Action,
     Decision,
     Direction,
     NetworkPolicy,
-    Pod,
     Protocol,
     Scenario,
     Verdict,
 )
-from nodeport_lab.testbeds.embedded.addressing import GATEWAY, NODE_CIDR, plan_network
+from nodeport_lab.services import outside_addresses
+from nodeport_lab.testbeds.embedded.addressing import (
+    EXTERNAL,
+    GATEWAY,
+    NODE_CIDR,
+    ROUTED,
+    plan_network,
+)
 from nodeport_lab.testbeds.embedded.evidence import Evidence, read_records
 from nodeport_lab.testbeds.embedded.lab import Lab
 from nodeport_lab.testbeds.embedded.netfilter import find_nft
-from nodeport_lab.testbeds.embedded.plan import NodeCable, Plan, PodCable
+from nodeport_lab.testbeds.embedded.plan import Machine, NodeCable, Plan, PodCable
 from nodeport_lab.testbeds.interface import Probe, ProbeResult
 
 SECOND_LOOK = 4  # how many times the deadline a probe gets when nothing explains its silence
@@ -47,6 +57,7 @@ class EmbeddedTestbed:
         dataplane: Dataplane,
         options: Mapping[str, str],
         *,
+        lab: Lab | None = None,
         terminal: bool = False,
     ) -> None:
         """Describe the testbed; nothing is created before it is entered.
@@ -55,22 +66,28 @@ class EmbeddedTestbed:
             scenario: what to build.
             dataplane: how packets and policies are treated.
             options: the dataplane's options; checked and completed.
+            lab: a running lab to wire anew, which stays the caller's; None for one of
+                its own.
             terminal: let commands run by `execute` use this terminal.
         """
         self.scenario = scenario
         self.dataplane = dataplane
         self.options = dataplane.complete(options)
-        self.network = plan_network(scenario, tunnel=dataplane.tunnel)
+        self._tunnel = dataplane.tunnel(self.options)
+        self.network = plan_network(scenario, tunnel=self._tunnel is not None)
         self.versions = {"kernel": platform.release(), "nftables": _nft_version()}
         self._terminal = terminal
         self._generation = 0
         self._compiled: CompiledPolicies | None = None
-        self._lab: Lab | None = None
+        self._lab = lab
+        self._owns_lab = lab is None
 
     def __enter__(self) -> Self:
         """Wire the lab, load the dataplane, start the servers; no policy is in force."""
-        self._lab = Lab(terminal=self._terminal)
+        if self._lab is None:
+            self._lab = Lab(terminal=self._terminal)
         try:
+            self._check_tunnel(self._lab)
             self._lab.request("wire", plan=self._plan().to_json())
             self._lab.request("serve", servers=self._servers())
             tables = self.dataplane.translate(self.scenario, self.network, self.options)
@@ -83,7 +100,7 @@ class EmbeddedTestbed:
             )
             self.apply(())
         except BaseException:
-            self._lab.close()
+            self._leave()
             raise
         return self
 
@@ -93,8 +110,28 @@ class EmbeddedTestbed:
         _error: BaseException | None,
         _traceback: TracebackType | None,
     ) -> None:
-        """Remove the lab and everything in it."""
-        self.lab.close()
+        """Remove the lab and everything in it, if it is this testbed's own."""
+        self._leave()
+
+    def _check_tunnel(self, lab: Lab) -> None:
+        kind = self._tunnel
+        if kind is None or lab.request("has_device", kind=kind)["has"]:
+            return
+        others = [
+            f"{name}={value}"
+            for name, option in self.dataplane.options.items()
+            for value in option.values
+            if self.dataplane.tunnel({**self.options, name: value}) != kind
+        ]
+        raise PrerequisiteError(
+            f"the kernel of this machine makes no {kind} devices, which {self.dataplane.name} "
+            f"needs with these options; choose {' or '.join(others)}, or observe it on a live "
+            "cluster"
+        )
+
+    def _leave(self) -> None:
+        if self._owns_lab:
+            self.lab.close()
 
     @property
     def lab(self) -> Lab:
@@ -142,30 +179,37 @@ class EmbeddedTestbed:
     def trace(
         self, probes: Sequence[Probe], deadline: float
     ) -> tuple[list[ProbeResult], dict[str, str]]:
-        """Probe while the kernel traces every packet on every node.
+        """Probe while the kernel traces every packet on nodes, in servers and in clients.
 
         Returns:
-            the results, and node -> what `nft monitor trace` printed there.
+            the results, and place -> what `nft monitor trace` printed there. A place is
+            the name of a node, the key of a pod or the name of a machine outside.
         """
-        names = {node_namespace(node.name): node.name for node in self.scenario.nodes}
+        places = {node_namespace(node.name): node.name for node in self.scenario.nodes}
+        clients = [probe.client for probe in probes]
+        talking = [client.pod for client in clients if client.pod is not None]
+        for pod in (*(pod for pod in self.scenario.pods if pod.ports), *talking):
+            places.setdefault(pod_namespace(pod), pod.key)
+        for client in clients:
+            places.setdefault(client_namespace(client), client.name)
         answer = self.lab.request(
-            "trace", flows=self._flows(probes), deadline=deadline, names=list(names)
+            "trace", flows=self._flows(probes), deadline=deadline, names=list(places)
         )
         attempts = self._join(probes, answer["attempts"])
         return (
             [self._result(attempt) for attempt in attempts],
-            {names[namespace]: text for namespace, text in answer["traces"].items()},
+            {places[namespace]: text for namespace, text in answer["traces"].items()},
         )
 
-    def execute(self, pod: Pod, arguments: Sequence[str]) -> int:
-        """Run a command inside a pod's namespace, where the scenario's names resolve.
+    def execute(self, namespace: str, arguments: Sequence[str]) -> int:
+        """Run a command inside a namespace, where the scenario's names resolve.
 
         Returns:
             the command's exit code; 127 where there is no such program.
         """
         answer = self.lab.request(
             "execute",
-            namespace=pod_namespace(pod),
+            namespace=namespace,
             arguments=list(arguments),
             hosts=self._hosts(),
         )
@@ -175,13 +219,13 @@ class EmbeddedTestbed:
         answer = self.lab.request("probe", flows=self._flows(probes), deadline=deadline)
         return self._join(probes, answer["attempts"])
 
-    def _flows(self, probes: Sequence[Probe]) -> list[tuple[str, str, str, int]]:
+    def _flows(self, probes: Sequence[Probe]) -> list[tuple[str, str, int, str]]:
         return [
             (
-                pod_namespace(probe.client),
-                str(self.network.pods[probe.client.key]),
+                client_namespace(probe.client),
                 probe.address,
                 probe.port,
+                str(probe.protocol),
             )
             for probe in probes
         ]
@@ -240,16 +284,25 @@ class EmbeddedTestbed:
 
     def _plan(self) -> Plan:
         prefix = self.dataplane.interface_prefix
+        workers = [
+            number for number, node in enumerate(self.scenario.nodes) if not node.control_plane
+        ]
+        announcer = workers[-1] if workers else 0
         return Plan(
             gateway=str(GATEWAY),
             prefix_length=NODE_CIDR.prefixlen,
             tunnel_device=TUNNEL_DEVICE,
+            tunnel_kind=self._tunnel,
             nodes=tuple(
                 NodeCable(
                     namespace=node_namespace(node.name),
                     address=str(self.network.nodes[node.name]),
+                    mac=node_mac(number),
+                    tunnel_mac=tunnel_mac(number),
+                    return_mark=return_mark(number),
                     pod_cidr=str(self.network.node_pod_cidrs[node.name]),
-                    tunnel=str(self.network.tunnels[node.name]) if self.dataplane.tunnel else None,
+                    announced=tuple(self._announced()) if number == announcer else (),
+                    tunnel=str(self.network.tunnels[node.name]) if self._tunnel else None,
                     pods=tuple(
                         PodCable(
                             namespace=pod_namespace(pod),
@@ -260,16 +313,30 @@ class EmbeddedTestbed:
                         if pod.node == node.name and not pod.host_network
                     ),
                 )
-                for node in self.scenario.nodes
+                for number, node in enumerate(self.scenario.nodes)
+            ),
+            outside=tuple(
+                Machine(f"outside:{name}", str(address), str(router) if router else None)
+                for name, address, router in (EXTERNAL, ROUTED)
             ),
         )
 
+    def _announced(self) -> Iterator[str]:
+        """Addresses of Services that one node, as kube-vip's leader, takes upon itself."""
+        for service in self.scenario.services:
+            yield from map(str, outside_addresses(self.network, service))
+
     def _servers(self) -> list[dict[str, Any]]:
         return [
-            {"pod": pod.key, "namespace": pod_namespace(pod), "port": port.port}
+            {
+                "pod": pod.key,
+                "namespace": pod_namespace(pod),
+                "port": port.port,
+                "protocol": str(port.protocol),
+            }
             for pod in self.scenario.pods
             for port in pod.ports
-            if port.protocol is Protocol.TCP
+            if port.protocol is not Protocol.SCTP
         ]
 
     def _hosts(self) -> dict[str, str]:

@@ -13,15 +13,26 @@ from typing import Self
 from nodeport_lab.testbeds.embedded import namespaces, netfilter
 
 TABLE = "lab-trace"
-_HOOKS = ("prerouting", "output")
+RECEIVED, SENT = "prerouting", "output"
+"""Chains of the table that every packet enters a namespace by."""
+ARRIVED, LEFT = "input", "postrouting"
+"""Chains that packets meet last, translated and allowed, if they come that far."""
+
+
+def _base_chain(hook: str, priority: int, rule: str = "") -> list[str]:
+    declaration = f"type filter hook {hook} priority {priority}; policy accept;"
+    return [f"  chain {hook} {{", f"    {declaration}", f"    {rule}", "  }"]
+
+
 _RULESET = "\n".join(
     [
         f"table ip {TABLE} {{",
         *(
-            f"  chain {hook} {{\n    type filter hook {hook} priority -300; policy accept;\n"
-            "    meta nftrace set 1\n  }"
-            for hook in _HOOKS
+            line
+            for hook in (RECEIVED, SENT)
+            for line in _base_chain(hook, -300, "meta nftrace set 1")
         ),
+        *(line for hook in (ARRIVED, LEFT) for line in _base_chain(hook, 300)),
         "}\n",
     ]
 )

@@ -6,18 +6,40 @@ Pods are wired as Calico wires them: a /32 address, a default route by way of
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pyroute2.iproute.linux import IPRoute
+from pyroute2.netlink.exceptions import NetlinkError
 
 from nodeport_lab.testbeds.embedded import namespaces
-from nodeport_lab.testbeds.embedded.plan import NodeCable, Plan, PodCable
+from nodeport_lab.testbeds.embedded.plan import Machine, NodeCable, Plan, PodCable
 
 POD_GATEWAY = "169.254.1.1"
 _BRIDGE = "nodes"
+_SWITCH = "switch"
+_REQUIRED = {"vxlan": {"vxlan_id": 1, "vxlan_port": 4789}}
 _VXLAN_ID = 4096
 _VXLAN_PORT = 4789
+_VXLAN_OVERHEAD = 50  # bytes
+_ETHERNET_MTU = 1500
+_FIRST_TABLE = 1000  # of the routing tables for replies
+_LOCAL_TABLE = 255
+_MARKED_PRIORITY, _LOCAL_PRIORITY = 100, 200
+
+
+def has_device(kind: str) -> bool:
+    """Whether the kernel makes network devices of this kind."""
+    scratch = namespaces.create()
+    try:
+        with namespaces.inside(scratch), IPRoute() as netlink:
+            netlink.link("add", ifname="trial", kind=kind, **_REQUIRED.get(kind, {}))
+    except NetlinkError:
+        return False
+    finally:
+        os.close(scratch)
+    return True
 
 
 def wire(plan: Plan) -> dict[str, int]:
@@ -29,27 +51,23 @@ def wire(plan: Plan) -> dict[str, int]:
     Raises:
         OSError: the kernel refused a step.
     """
-    made = {}
-    _write_sysctls()
-    with IPRoute() as netlink:
-        _up(netlink, "lo")
-        netlink.link("add", ifname=_BRIDGE, kind="bridge", br_stp_state=0)
-        bridge = _index(netlink, _BRIDGE)
-        netlink.addr("add", index=bridge, address=plan.gateway, prefixlen=plan.prefix_length)
-        netlink.link("set", index=bridge, state="up")
-        for number, node in enumerate(plan.nodes):
-            made[node.namespace] = namespaces.create()
-            netlink.link(
-                "add",
-                ifname=f"node{number}",
-                kind="veth",
-                peer={"ifname": "eth0", "net_ns_fd": made[node.namespace]},
-            )
-            port = _index(netlink, f"node{number}")
-            netlink.link("set", index=port, master=bridge, state="up")
+    made = {_SWITCH: namespaces.create()}
     for node in plan.nodes:
+        made[node.namespace] = namespaces.create()
         for pod in node.pods:
             made[pod.namespace] = namespaces.create()
+    for machine in plan.outside:
+        made[machine.namespace] = namespaces.create()
+    with namespaces.inside(made[_SWITCH]):
+        _write_sysctls()
+        with IPRoute() as netlink:
+            _wire_switch(netlink, plan, made)
+    for machine in plan.outside:
+        with namespaces.inside(made[machine.namespace]):
+            _write_sysctls()
+            with IPRoute() as netlink:
+                _wire_machine(netlink, plan, machine)
+    for node in plan.nodes:
         with namespaces.inside(made[node.namespace]):
             _write_sysctls()
             with IPRoute() as netlink:
@@ -62,54 +80,113 @@ def wire(plan: Plan) -> dict[str, int]:
     return made
 
 
+def _wire_switch(netlink: IPRoute, plan: Plan, made: Mapping[str, int]) -> None:
+    """The nodes' network, which is also the router to machines that are not on it."""
+    _up(netlink, "lo")
+    netlink.link("add", ifname=_BRIDGE, kind="bridge", br_stp_state=0)
+    bridge = _index(netlink, _BRIDGE)
+    netlink.addr("add", index=bridge, address=plan.gateway, prefixlen=plan.prefix_length)
+    netlink.link("set", index=bridge, state="up")
+    for number, node in enumerate(plan.nodes):
+        port = _plug(netlink, f"node{number}", made[node.namespace])
+        netlink.link("set", index=port, master=bridge, state="up")
+    for number, machine in enumerate(plan.outside):
+        port = _plug(netlink, f"outside{number}", made[machine.namespace])
+        if machine.router is None:
+            netlink.link("set", index=port, master=bridge, state="up")
+        else:
+            router = {"address": machine.router, "prefixlen": plan.prefix_length}
+            netlink.addr("add", index=port, **router)
+            netlink.link("set", index=port, state="up")
+
+
+def _plug(netlink: IPRoute, name: str, namespace: int) -> int:
+    """A cable from here to `eth0` of a namespace; returns the index of this end."""
+    peer = {"ifname": "eth0", "net_ns_fd": namespace}
+    netlink.link("add", ifname=name, kind="veth", peer=peer)
+    return _index(netlink, name)
+
+
 def _wire_node(netlink: IPRoute, plan: Plan, node: NodeCable, made: Mapping[str, int]) -> None:
     _up(netlink, "lo")
     eth0 = _index(netlink, "eth0")
     netlink.addr("add", index=eth0, address=node.address, prefixlen=plan.prefix_length)
-    netlink.link("set", index=eth0, state="up")
+    netlink.link("set", index=eth0, address=node.mac, state="up")
+    for address in node.announced:
+        # Not an address of the interface: processes of the node call under the node's own.
+        netlink.route(
+            "add",
+            type="local",
+            dst=address,
+            dst_len=32,
+            oif=eth0,
+            scope="host",
+            prefsrc=node.address,
+            table=_LOCAL_TABLE,
+        )
     # Without a route that covers 169.254.1.1 by way of another interface, proxy ARP is silent.
     netlink.route("add", dst="default", gateway=plan.gateway)
     for pod in node.pods:
-        netlink.link(
-            "add",
-            ifname=pod.interface,
-            kind="veth",
-            peer={"ifname": "eth0", "net_ns_fd": made[pod.namespace]},
-        )
-        veth = _index(netlink, pod.interface)
+        veth = _plug(netlink, pod.interface, made[pod.namespace])
         netlink.link("set", index=veth, state="up")
         Path(f"/proc/sys/net/ipv4/conf/{pod.interface}/proxy_arp").write_text("1")
         # The kernel would otherwise answer up to 0.8 s late.
         Path(f"/proc/sys/net/ipv4/neigh/{pod.interface}/proxy_delay").write_text("0")
         netlink.route("add", dst=pod.address, dst_len=32, oif=veth, scope="link")
-    others = [
-        (number, other)
-        for number, other in enumerate(plan.nodes)
-        if other.namespace != node.namespace
-    ]
-    if node.tunnel is None:
-        for _, other in others:
+    others = [other for other in plan.nodes if other.namespace != node.namespace]
+    # Marked replies go back where they came from, also those to an address of this node.
+    netlink.rule("add", priority=_LOCAL_PRIORITY, table=_LOCAL_TABLE)
+    netlink.rule("delete", priority=0, table=_LOCAL_TABLE)
+    for other in others:
+        table = _FIRST_TABLE + other.return_mark
+        netlink.rule(
+            "add", priority=_MARKED_PRIORITY, fwmark=other.return_mark, fwmask=0xFFFF, table=table
+        )
+        netlink.route("add", dst="default", gateway=other.address, table=table)
+    if plan.tunnel_kind is None:
+        for other in others:
             netlink.route("add", dst=other.pod_cidr, gateway=other.address)
-        return
-    netlink.link(
-        "add",
-        ifname=plan.tunnel_device,
-        kind="vxlan",
-        vxlan_id=_VXLAN_ID,
-        vxlan_port=_VXLAN_PORT,
-        vxlan_local=node.address,
-        vxlan_learning=False,
-        vxlan_gbp=True,
-        address=_tunnel_mac(plan.nodes.index(node)),
-    )
-    vxlan = _index(netlink, plan.tunnel_device)
-    netlink.addr("add", index=vxlan, address=node.tunnel, prefixlen=32)
-    netlink.link("set", index=vxlan, state="up")
-    for number, other in others:
-        mac = _tunnel_mac(number)
-        netlink.neigh("add", dst=other.tunnel, lladdr=mac, ifindex=vxlan, state="permanent")
-        netlink.fdb("append", ifindex=vxlan, lladdr=mac, dst=other.address)
-        netlink.route("add", dst=other.pod_cidr, gateway=other.tunnel, oif=vxlan, flags="onlink")
+    else:
+        _wire_tunnel(netlink, plan, node, others)
+
+
+def _wire_tunnel(
+    netlink: IPRoute, plan: Plan, node: NodeCable, others: Sequence[NodeCable]
+) -> None:
+    device = {"ifname": plan.tunnel_device, "kind": plan.tunnel_kind}
+    if plan.tunnel_kind == "vxlan":
+        netlink.link(
+            "add",
+            **device,
+            vxlan_id=_VXLAN_ID,
+            vxlan_port=_VXLAN_PORT,
+            vxlan_local=node.address,
+            vxlan_learning=False,
+            vxlan_gbp=True,
+            address=node.tunnel_mac,
+            mtu=_ETHERNET_MTU - _VXLAN_OVERHEAD,
+        )
+    else:
+        netlink.link("add", **device, ipip_local=node.address)
+    index = _index(netlink, plan.tunnel_device)
+    netlink.addr("add", index=index, address=node.tunnel, prefixlen=32)
+    netlink.link("set", index=index, state="up")
+    for other in others:
+        gateway = other.address
+        if plan.tunnel_kind == "vxlan":
+            gateway = other.tunnel or other.address
+            mac = other.tunnel_mac
+            netlink.neigh("add", dst=gateway, lladdr=mac, ifindex=index, state="permanent")
+            netlink.fdb("append", ifindex=index, lladdr=mac, dst=other.address)
+        netlink.route("add", dst=other.pod_cidr, gateway=gateway, oif=index, flags="onlink")
+
+
+def _wire_machine(netlink: IPRoute, plan: Plan, machine: Machine) -> None:
+    _up(netlink, "lo")
+    eth0 = _index(netlink, "eth0")
+    netlink.addr("add", index=eth0, address=machine.address, prefixlen=plan.prefix_length)
+    netlink.link("set", index=eth0, state="up")
+    netlink.route("add", dst="default", gateway=machine.router or plan.gateway)
 
 
 def _wire_pod(netlink: IPRoute, pod: PodCable) -> None:
@@ -130,10 +207,6 @@ def _up(netlink: IPRoute, name: str) -> None:
     netlink.link("set", index=_index(netlink, name), state="up")
 
 
-def _tunnel_mac(number: int) -> str:
-    return f"02:00:00:00:{number >> 8:02x}:{number & 0xFF:02x}"
-
-
 def _write_sysctls() -> None:
     """Set what a new namespace may have inherited differently. Each is per namespace."""
     root = Path("/proc/sys/net")
@@ -142,6 +215,8 @@ def _write_sysctls() -> None:
         ("ipv4/conf/default/rp_filter", "0"),
         ("ipv4/conf/all/send_redirects", "0"),
         ("ipv4/conf/default/send_redirects", "0"),
+        ("ipv4/conf/all/accept_local", "1"),  # another node may send on what this one sent
+        ("ipv4/icmp_ratelimit", "0"),  # every datagram to nobody is refused, not some
         ("ipv4/ip_forward", "1"),
         ("ipv6/conf/all/disable_ipv6", "1"),
         ("ipv6/conf/default/disable_ipv6", "1"),

@@ -1,0 +1,160 @@
+"""Suites: which questions belong together, and what they need.
+
+A suite names manifests, clients and dataplanes; `experiment` runs it. Manifests of the
+report stand in `manifests/`, those that a suite adds in `manifests/suites/`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from nodeport_lab.cells import as_client, host_clients, outside_clients, pod_clients
+from nodeport_lab.dataplanes import DATAPLANES, Dataplane
+from nodeport_lab.errors import UnknownNameError
+from nodeport_lab.model import Client, Protocol, Scenario
+from nodeport_lab.variations import BACKEND, VARIATIONS
+
+Configuration = Mapping[str, str]
+"""Options of a dataplane and variations of the scenario: name -> value."""
+
+REPORT_FOLDERS = ("workloads", "services", "policies")
+_ACTORS = ("workloads", "suites/actors", "services")
+_SHORT = ("no-policy", "ipblock-nodes", "podselector-server", "both")
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """A set of questions.
+
+    Attributes:
+        name: as on the command line.
+        summary: one sentence for people.
+        cluster: name of the cluster's configuration in `manifests/kind`.
+        folders: folders of manifests.
+        callers: the clients, given the scenario.
+        dataplanes: what it runs on unless told otherwise.
+        configurations: what it sets on a dataplane, one run for each.
+        policies: names; None for every policy of the folders.
+        services: names of the Services that are dialled; None for all.
+        protocol: of the ports that are dialled.
+    """
+
+    name: str
+    summary: str
+    cluster: str
+    folders: tuple[str, ...]
+    callers: Callable[[Scenario], Sequence[Client]]
+    dataplanes: tuple[str, ...]
+    configurations: Callable[[Dataplane], Sequence[Configuration]] = lambda _dataplane: ({},)
+    policies: tuple[str, ...] | None = None
+    services: tuple[str, ...] | None = None
+    protocol: Protocol = Protocol.TCP
+
+
+def everyone(scenario: Scenario) -> tuple[Client, ...]:
+    """Pods, the servers themselves, processes on nodes, and machines outside."""
+    servers = tuple(as_client(pod) for pod in scenario.pods if pod.ports)
+    return (*pod_clients(scenario), *servers, *host_clients(scenario), *outside_clients())
+
+
+def placements(_dataplane: Dataplane) -> tuple[Configuration, ...]:
+    """Every place for the backend."""
+    return tuple({BACKEND: value} for value in VARIATIONS[BACKEND].values)
+
+
+def one_option_at_a_time(dataplane: Dataplane) -> tuple[Configuration, ...]:
+    """The defaults, then every other value of every option and traffic policy alone."""
+    changed: list[Configuration] = [{}]
+    for name, option in (*dataplane.options.items(), *VARIATIONS.items()):
+        if name == BACKEND:
+            continue
+        for value in option.values[1:]:
+            needed = dict([option.requires[value]]) if value in option.requires else {}
+            changed.append({name: value, **needed})
+    return tuple(changed)
+
+
+SUITES: Mapping[str, Suite] = {
+    suite.name: suite
+    for suite in (
+        Suite(
+            "report",
+            "the report's table: its policies, its clients, every route",
+            "dev",
+            REPORT_FOLDERS,
+            pod_clients,
+            ("calico-iptables", "cilium"),
+        ),
+        Suite(
+            "egress",
+            "the report's policies over all routes and relations, on every dataplane",
+            "atlas",
+            (*_ACTORS, "suites/outside", "policies"),
+            pod_clients,
+            tuple(DATAPLANES),
+        ),
+        Suite(
+            "ingress",
+            "policies that select the server, and every kind of client",
+            "atlas",
+            (*_ACTORS, "suites/ingress"),
+            everyone,
+            tuple(DATAPLANES),
+        ),
+        Suite(
+            "placement",
+            "the report's main policies with the backend on other nodes, on two, on the host",
+            "dev",
+            REPORT_FOLDERS,
+            pod_clients,
+            tuple(DATAPLANES),
+            placements,
+            _SHORT,
+        ),
+        Suite(
+            "ports",
+            "which port a rule has to name",
+            "dev",
+            ("workloads", "services", "suites/ports"),
+            pod_clients,
+            tuple(DATAPLANES),
+        ),
+        Suite(
+            "options",
+            "every option of every dataplane, one at a time",
+            "dev",
+            (*REPORT_FOLDERS, "suites/ingress"),
+            pod_clients,
+            tuple(DATAPLANES),
+            one_option_at_a_time,
+            (*_SHORT, "ingress-podselector-client", "ingress-ipblock-nodes"),
+        ),
+        Suite(
+            "udp",
+            "the report's main policies over UDP",
+            "dev",
+            ("workloads", "suites/udp", "policies"),
+            pod_clients,
+            tuple(DATAPLANES),
+            policies=_SHORT,
+            services=("echo",),
+            protocol=Protocol.UDP,
+        ),
+    )
+}
+
+ALL = "all"
+
+
+def find_suites(name: str) -> tuple[Suite, ...]:
+    """The suite of that name; `all` is every suite but the report, which egress contains.
+
+    Raises:
+        UnknownNameError: there is none.
+    """
+    if name == ALL:
+        return tuple(suite for suite in SUITES.values() if suite.name != "report")
+    if name not in SUITES:
+        raise UnknownNameError("suite", name, [*SUITES, ALL])
+    return (SUITES[name],)
