@@ -15,7 +15,7 @@ from nodeport_lab.model import Observation, Relation, Run, Verdict
 from nodeport_lab.report.words import SYMBOLS, title
 
 CONTROL = "no-policy"
-TARGETS = (*map(str, Relation), "cluster-ip", "pod-ip")
+TARGETS = (*map(str, Relation), "cluster-ip", "pod-ip", "load-balancer", "external-ip")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +66,22 @@ class NodeDependence:
 def grid(run: Run) -> Grid:
     """Arrange the observations of a run, one in each cell.
 
+    Two Services lead to the same pods, so that a pod's address is asked for twice: one cell
+    as long as the answers are the same.
+
     Raises:
-        LabError: two observations are of the same cell.
+        LabError: two observations of the same cell differ.
     """
     plain = dict.fromkeys(_column(cell) for cell in run.observations)
     extras = _extras(run.observations)
     cells: dict[tuple[str, Column], Observation] = {}
     for cell in run.observations:
         key = (cell.policy, replace(_column(cell), extra=extras[_identity(cell)]))
-        if key in cells:
+        if key in cells and _answer(cells[key]) != _answer(cell):
             raise LabError(
                 f"the run of {title(run)} has two observations of {cell.client} to "
-                f"{cell.target} under {cell.policy}; give each experiment a run of its own"
+                f"{cell.target} under {cell.policy} that differ; give each experiment a run "
+                "of its own"
             )
         cells[key] = cell
     clients = list(dict.fromkeys(column.client for column in plain))
@@ -85,7 +89,7 @@ def grid(run: Run) -> Grid:
     return Grid(
         policies=_policies(run),
         columns=tuple(
-            sorted(columns, key=lambda one: (clients.index(one.client), _rank(one.target)))
+            sorted(columns, key=lambda one: (clients.index(one.client), rank(one.target)))
         ),
         cells=cells,
     )
@@ -97,7 +101,7 @@ def summary(run: Run) -> Summary:
     for cell in run.observations:
         cells[cell.policy, cell.target] += (cell,)
     targets = dict.fromkeys(cell.target for cell in run.observations)
-    return Summary(_policies(run), tuple(sorted(targets, key=_rank)), dict(cells))
+    return Summary(_policies(run), tuple(sorted(targets, key=rank)), dict(cells))
 
 
 def outcomes(runs: Iterable[Run]) -> tuple[str, ...]:
@@ -134,7 +138,7 @@ def _policies(run: Run) -> tuple[str, ...]:
     return tuple(dict.fromkeys(cell.policy for cell in run.observations))
 
 
-def _rank(target: str) -> int:
+def rank(target: str) -> int:
     """Nodes first, near to far, then the other routes; what is not known comes last."""
     return TARGETS.index(target) if target in TARGETS else len(TARGETS)
 
@@ -146,8 +150,24 @@ def _column(cell: Observation) -> Column:
 def _identity(cell: Observation) -> tuple[str, ...]:
     """What makes a column a column of its own."""
     names = (cell.namespace, cell.client, cell.client_node, cell.server)
-    way = (cell.route, cell.dialled_node, cell.service, cell.protocol, cell.port, cell.direction)
+    way = (
+        cell.route,
+        cell.dialled_node,
+        cell.service,
+        cell.protocol,
+        cell.port,
+        _pod_dialled(cell),
+    )
     return tuple(map(str, (*names, *way)))
+
+
+def _pod_dialled(cell: Observation) -> str | None:
+    """Where the pod runs whose own address was dialled; behind a Service it may be any."""
+    return cell.backend_node if cell.route == "pod-ip" else None
+
+
+def _answer(cell: Observation) -> tuple[str | None, ...]:
+    return (cell.outcome, cell.seen_destination, cell.hook)
 
 
 def _same_but_for_the_node(cell: Observation) -> tuple[str, ...]:
@@ -162,8 +182,9 @@ def _extras(cells: Iterable[Observation]) -> dict[tuple[str, ...], str]:
         alike[_column(cell)][_identity(cell)] = (
             f"from {cell.namespace}",
             f"to {cell.server}",
+            f"by {cell.service}",
             f"{cell.protocol} {cell.port}",
-            str(cell.direction),
+            f"at {_pod_dialled(cell)}",
         )
     return {
         identity: " ".join(

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from nodeport_lab.report.words import SYMBOLS
+
 if TYPE_CHECKING:
+    from nodeport_lab.report.atlas import Atlas
     from nodeport_lab.report.table import Table
 
 _ENVIRONMENT = Environment(
@@ -20,3 +23,8 @@ _ENVIRONMENT = Environment(
 def render(table: Table) -> str:
     """The table as one piece of HTML that brings its style along."""
     return _ENVIRONMENT.get_template("table.html.j2").render(table=table)
+
+
+def render_atlas(atlas: Atlas) -> str:
+    """The atlas as one piece of HTML that brings its style along."""
+    return _ENVIRONMENT.get_template("atlas.html.j2").render(atlas=atlas, symbols=SYMBOLS)

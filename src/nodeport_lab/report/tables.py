@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 
@@ -15,8 +15,9 @@ from nodeport_lab.documented import (
     Foundation,
     comparisons,
 )
-from nodeport_lab.model import Observation, Run
-from nodeport_lab.report.grid import TARGETS, Column, grid
+from nodeport_lab.model import Direction, Observation, Run
+from nodeport_lab.report.grid import Column, grid, rank
+from nodeport_lab.report.seen import NOT_EVALUATED, direction, looking, seen_address
 from nodeport_lab.report.table import Cell, Group, Note, Row, Table
 from nodeport_lab.report.words import marked, provenance, title
 
@@ -45,39 +46,56 @@ def verdict_table(run: Run, *, with_provenance: bool = False) -> Table:
 
 
 def seen_table(run: Run) -> Table:
-    """The destination that policy saw in every cell, and at which hook: the evidence.
+    """What policy saw in every cell, and at which hook: the evidence.
 
+    For policies of clients that is the destination, for those of the server the source.
     Policies under which it saw the same share a row; mostly all of them do.
     """
+    what = "Source" if direction(run) is Direction.INGRESS else "Destination"
     table = _matrix(
-        run,
-        f"Destination that policy saw on {title(run)}",
-        lambda cell: Cell(cell.seen_destination or "not recorded", detail=cell.hook or ""),
+        replace(run, observations=looking(run)),
+        f"{what} that policy saw on {title(run)}",
+        lambda cell: Cell(seen_address(cell) or NOT_EVALUATED, detail=cell.hook or ""),
         (Note(provenance(run)),),
     )
     return replace(table, rows=_merged(table.rows))
 
 
-def documented_table(run: Run, documented: Sequence[DocumentedOutcome]) -> Table:
-    """What was observed beside what is documented, clients together, with the sources."""
-    found: defaultdict[tuple[str, str], list[Comparison]] = defaultdict(list)
+def documented_table(
+    run: Run,
+    documented: Sequence[DocumentedOutcome],
+    groups: Mapping[str, str] | None = None,
+) -> Table:
+    """What was observed beside what is documented, with the sources.
+
+    Args:
+        run: the run.
+        documented: what is documented.
+        groups: client -> the heading under which its cells stand; None for one table of all.
+    """
+    found: defaultdict[tuple[str, str, str], list[Comparison]] = defaultdict(list)
     for comparison in comparisons(run, documented):
         cell = comparison.observation
-        found[cell.policy, cell.target].append(comparison)
+        found[groups[cell.client] if groups else "", cell.policy, cell.target].append(comparison)
     numbers = _numbered(found.values())
-    targets = sorted(
-        {target for _, target in found},
-        key=lambda one: TARGETS.index(one) if one in TARGETS else len(TARGETS),
-    )
-    policies = dict.fromkeys(policy for policy, _ in found)
+    policies = dict.fromkeys(policy for _, policy, _ in found)
+    columns = {
+        group: sorted({target for other, _, target in found if other == group}, key=rank)
+        for group in dict.fromkeys(group for group, _, _ in found)
+    }
     return Table(
         caption=f"Observed and documented on {title(run)}",
         corner="policy",
-        headings=tuple(targets),
+        headings=tuple(target for targets in columns.values() for target in targets),
+        groups=tuple(Group(group, len(targets)) for group, targets in columns.items() if group),
         rows=tuple(
             (
                 policy,
-                tuple(_compared(found.get((policy, target), ()), numbers) for target in targets),
+                tuple(
+                    _compared(found.get((group, policy, target), ()), numbers)
+                    for group, targets in columns.items()
+                    for target in targets
+                ),
             )
             for policy in policies
         ),
@@ -155,19 +173,23 @@ def _compared(cell: Sequence[Comparison], numbers: dict[Foundation, int]) -> Cel
     if not cell:
         return _NOTHING
     outcomes = dict.fromkeys(marked(one.observation.outcome) for one in cell)
-    documented = cell[0].documented
-    if documented is None:
+    stated = [one.documented for one in cell if one.documented]
+    if not stated:
         return Cell("\n".join(outcomes), detail="undocumented", kind="untested")
-    number = f"[{numbers[documented.foundation]}]"
-    word = ASSUMED if documented.foundation.words == ASSUMED else "documented"
-    if all(one.agrees for one in cell):
-        return Cell("\n".join(outcomes), detail=f"{word} {number}", kind="agrees")
+    foundations = dict.fromkeys(one.foundation for one in stated)
+    sources = " ".join(f"[{numbers[one]}]" for one in foundations)
+    word = ASSUMED if ASSUMED in {one.words for one in foundations} else "documented"
+    silent = sum(one.documented is None for one in cell)
+    rest = f", {silent} of {len(cell)} undocumented" if silent else ""
+    if all(one.agrees is not False for one in cell):
+        return Cell("\n".join(outcomes), detail=f"{word} {sources}{rest}", kind="agrees")
     clients = dict.fromkeys(
         f"{marked(one.observation.outcome)} ({one.observation.client})" for one in cell
     )
+    expected = " or ".join(dict.fromkeys(str(one.outcome) for one in stated))
     return Cell(
         "\n".join(outcomes if len(outcomes) == 1 else clients),
-        detail=f"differs: {word} {documented.outcome} {number}",
+        detail=f"differs: {word} {expected} {sources}{rest}",
         kind="differs",
     )
 

@@ -12,13 +12,14 @@ from nodeport_lab.model import Observation, Run
 from nodeport_lab.report.grid import Summary, node_dependence, outcomes, summary
 from nodeport_lab.report.words import SYMBOLS, dependence, evidence, marked, options, title
 
-_STYLES = {
+STYLES = {
     "allowed": "green",
     "timeout": "red",
     "refused": "magenta",
     "no path": "dim",
     "error": "bold yellow",
 }
+_NAMED = 6  # runs that the closing line names one by one
 _GAP = 1  # between the symbols of one run
 _SEPARATION = 2  # between columns of the table
 
@@ -48,6 +49,12 @@ def closing_line(runs: Sequence[Run]) -> str:
     compared = [(name, which) for name, which in found if which.policies]
     if not compared:
         return "No NodePort was dialled on more than one node, so nothing can be said about that."
+    if len(compared) > _NAMED:
+        changed = sum(bool(which.dependent) for _, which in compared)
+        return (
+            f"Which node's NodePort is dialled changes the answer in {changed} of "
+            f"{len(compared)} runs. What policy saw, packet by packet: nodeport-lab run --json -"
+        )
     return f"{dependence(compared)} What policy saw, packet by packet: nodeport-lab run --json -"
 
 
@@ -60,7 +67,7 @@ def _in_words(run: Run, cells: Summary) -> Table:
         table.add_row(
             policy,
             *(
-                Text("\n").join(Text(marked(one), _STYLES[one]) for one in answers)
+                Text("\n").join(Text(marked(one), STYLES[one]) for one in answers)
                 for answers in (cells.outcomes(policy, target) for target in cells.targets)
             ),
         )
@@ -97,7 +104,7 @@ def _symbols(policy: str, cells: Summary) -> Text:
     for target in cells.targets:
         answers = cells.outcomes(policy, target)
         for outcome in answers:
-            line.append(SYMBOLS[outcome], _STYLES[outcome])
+            line.append(SYMBOLS[outcome], STYLES[outcome])
         line.append(" " * (_slot(target) - len(answers)))
     line.rstrip()
     return line
@@ -140,4 +147,4 @@ def _way(cell: Observation) -> str:
 
 
 def _legend(runs: Iterable[Run]) -> Text:
-    return Text("   ").join(Text(marked(outcome), _STYLES[outcome]) for outcome in outcomes(runs))
+    return Text("   ").join(Text(marked(outcome), STYLES[outcome]) for outcome in outcomes(runs))

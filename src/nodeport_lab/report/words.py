@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from nodeport_lab.dataplanes import DATAPLANES
 from nodeport_lab.model import Run
+from nodeport_lab.variations import VARIATIONS, departures
 
 if TYPE_CHECKING:
     from nodeport_lab.report.grid import NodeDependence
@@ -26,12 +28,27 @@ def marked(outcome: str) -> str:
 
 def title(run: Run) -> str:
     """The dataplane and its options: `cilium (policyCIDRMatchMode=none)`."""
-    return f"{run.dataplane} ({options(run)})" if run.options else run.dataplane
+    shown = options(run)
+    return f"{run.dataplane} ({shown})" if shown else run.dataplane
 
 
 def options(run: Run) -> str:
-    """The options of a run on one line, empty without any."""
-    return ", ".join(f"{name}={value}" for name, value in run.options.items())
+    """What is set apart from defaults, on one line; some options are always worth telling."""
+    known = DATAPLANES[run.dataplane].options if run.dataplane in DATAPLANES else {}
+    told = departures(run.dataplane, run.options)
+    return ", ".join(
+        f"{name}={value}"
+        for name, value in run.options.items()
+        if name in told
+        or name not in {*known, *VARIATIONS}
+        or (name in known and known[name].shown)
+    )
+
+
+def changed_options(run: Run) -> str:
+    """What is set apart from defaults, and nothing else."""
+    changed = departures(run.dataplane, run.options)
+    return ", ".join(f"{name}={value}" for name, value in changed.items())
 
 
 def evidence(run: Run) -> str:
@@ -40,18 +57,21 @@ def evidence(run: Run) -> str:
 
 
 def provenance(run: Run) -> str:
-    """What kind of evidence a run is, in one sentence."""
+    """What kind of evidence a run is, and what the dataplane says of its limits."""
     if run.basis == "emulated":
-        return (
+        basis = (
             f"Emulated on the {run.testbed} testbed: real packets through real netfilter, "
             f"with the lab's own rules in the order of {run.dataplane}."
         )
-    if run.basis == "modelled":
-        return (
+    elif run.basis == "modelled":
+        basis = (
             f"Modelled on the {run.testbed} testbed: real packets, but another engine enforces "
             f"the policies with the semantics of {run.dataplane}. Not observed live."
         )
-    return f"Observed on the {run.testbed} testbed, where {run.dataplane} itself is at work."
+    else:
+        basis = f"Observed on the {run.testbed} testbed, where {run.dataplane} itself is at work."
+    limits = DATAPLANES[run.dataplane].limits if run.dataplane in DATAPLANES else ""
+    return f"{basis} {limits}".strip()
 
 
 def dependence(found: Sequence[tuple[str, NodeDependence]]) -> str:
@@ -64,7 +84,7 @@ def dependence(found: Sequence[tuple[str, NodeDependence]]) -> str:
     return f"Which node's NodePort is dialled changes the answer {listed(parts)}."
 
 
-def listed(parts: Iterable[str]) -> str:
+def listed(parts: Iterable[str], word: str = "and") -> str:
     """Parts as people write a list: `a, b and c`."""
     *most, last = tuple(parts) or ("",)
-    return f"{', '.join(most)} and {last}" if most else last
+    return f"{', '.join(most)} {word} {last}" if most else last
