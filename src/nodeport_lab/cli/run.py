@@ -1,0 +1,161 @@
+"""`nodeport-lab run`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from nodeport_lab import claims_file, documented, junit, locations, observations
+from nodeport_lab.cli.shared import DIFFERS, OptionsOption, TestbedOption, err, out, pairs
+from nodeport_lab.dataplanes import DATAPLANES, find_dataplane
+from nodeport_lab.errors import LabError, UnknownNameError
+from nodeport_lab.experiment import Question, questions_of, run_all, runnable
+from nodeport_lab.model import Run
+from nodeport_lab.report import terminal
+from nodeport_lab.report.clients import report_by_client
+from nodeport_lab.suites import ALL, SUITES
+from nodeport_lab.testbeds.interface import DEFAULT_DEADLINE
+from nodeport_lab.variations import VARIATIONS
+
+
+def run_command(  # noqa: PLR0913, PLR0917 - one parameter per option
+    suite: Annotated[
+        str, typer.Option(help=f"Which questions: {', '.join(SUITES)} or {ALL}.")
+    ] = "report",
+    testbed: TestbedOption = "embedded",
+    dataplane: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-d",
+            "--dataplane",
+            help=f"Of {', '.join(DATAPLANES)}; may be repeated. Default: those of the suite.",
+        ),
+    ] = None,
+    option: OptionsOption = None,
+    policy: Annotated[
+        list[str] | None,
+        typer.Option("--policy", help="Name of a policy; may be repeated. Default: all."),
+    ] = None,
+    json_file: Annotated[
+        Path | None,
+        typer.Option("--json", metavar="FILE", help="Also write every observation; - for stdout."),
+    ] = None,
+    junit_file: Annotated[
+        Path | None,
+        typer.Option("--junit", metavar="FILE", help="Also write a JUnit report for CI."),
+    ] = None,
+    deadline: Annotated[
+        float, typer.Option(min=0.05, max=60, help="Seconds that a connection may take.")
+    ] = DEFAULT_DEADLINE,
+) -> None:
+    """Send the probes of a suite and print what became of them.
+
+    Exit code 0: every cell is as documented, or undocumented.
+
+    Exit code 1: a cell differs from a documented outcome.
+
+    Exit code 2: wrong use, or something is missing on this machine.
+    """
+    questions, unanswered = runnable(_questions(suite, dataplane, option, policy))
+    if not questions:
+        raise LabError("; ".join(unanswered))
+    if str(json_file) == str(junit_file) == "-":
+        raise LabError("--json and --junit cannot both go to standard output; name a file for one")
+    for name, file in (("--json", json_file), ("--junit", junit_file)):
+        if file is not None and not file.absolute().parent.is_dir():
+            raise LabError(f"{name}: there is no folder {file.absolute().parent}; create it first")
+    runs = _make(questions, testbed, deadline)
+    stated = claims_file.load(locations.claims_file()).documented
+    if json_file is not None:
+        _write(json_file, json.dumps(observations.to_json(runs), indent=1) + "\n")
+    if junit_file is not None:
+        _write(junit_file, junit.report(runs, stated))
+    _show(runs, stated, unanswered, err if "-" in {str(json_file), str(junit_file)} else out)
+    if any(documented.compare(run, stated) for run in runs):
+        raise typer.Exit(DIFFERS)
+
+
+def _show(
+    runs: Sequence[Run],
+    stated: Sequence[documented.DocumentedOutcome],
+    unanswered: Sequence[str],
+    screen: Console,
+) -> None:
+    """Print tables, what is not documented or not as documented, and what it all means."""
+    by_client = [run for run in runs if run.suite == "ingress"]
+    others = [run for run in runs if run.suite != "ingress"]
+    for run in by_client:
+        screen.print(report_by_client(run))
+    if others:
+        screen.print(terminal.report(others, screen.width))
+    for reason in unanswered:
+        screen.print(f"Not run: {reason}.", soft_wrap=True)
+    silent = sum(len(documented.undocumented(run, stated)) for run in runs)
+    if silent:
+        screen.print(f"{silent} cells are not documented; they are shown and held to nothing.")
+    for difference in (found for run in runs for found in documented.compare(run, stated)):
+        screen.print(f"Not as documented: {difference}", style="bold red", soft_wrap=True)
+    screen.print(terminal.closing_line(runs), soft_wrap=True)
+
+
+def _make(questions: Sequence[Question], testbed: str, deadline: float) -> list[Run]:
+    with Progress(
+        TextColumn("sending packets"),
+        BarColumn(),
+        TextColumn("{task.completed} of {task.total} policies"),
+        TimeElapsedColumn(),
+        console=err,
+        transient=True,
+        disable=not err.is_terminal,
+    ) as bar:
+        task = bar.add_task("", total=None)
+        return run_all(
+            questions,
+            testbed=testbed,
+            deadline=deadline,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+
+
+def _write(file: Path, text: str) -> None:
+    if str(file) == "-":
+        sys.stdout.write(text)
+    else:
+        file.write_text(text)
+
+
+def _questions(
+    suite: str,
+    dataplanes: Sequence[str] | None,
+    options: Sequence[str] | None,
+    policies: Sequence[str] | None,
+) -> list[Question]:
+    """The suite's questions; an option goes to the dataplanes that have it."""
+    given = pairs(options)
+    questions = questions_of(suite, dataplanes, policies)
+    chosen = {question.dataplane: find_dataplane(question.dataplane) for question in questions}
+    known = {*VARIATIONS, *(name for one in chosen.values() for name in one.options)}
+    for name in given:
+        if name not in known:
+            raise UnknownNameError(f"option of {', '.join(chosen)}", name, sorted(known))
+    return [
+        Question(
+            question.dataplane,
+            {**question.options, **_those_of(given, question.dataplane)},
+            question.policies,
+            question.suite,
+        )
+        for question in questions
+    ]
+
+
+def _those_of(given: dict[str, str], dataplane: str) -> dict[str, str]:
+    options = find_dataplane(dataplane).options
+    return {name: value for name, value in given.items() if name in options or name in VARIATIONS}

@@ -1,0 +1,72 @@
+"""What the commands have in common: consoles, exit codes and options."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from nodeport_lab.dataplanes import DATAPLANES
+from nodeport_lab.errors import LabError, UnknownNameError
+from nodeport_lab.experiment import TESTBEDS
+from nodeport_lab.model import Pod, Scenario
+
+DIFFERS = 1  # a cell is not as documented
+MISUSED = 2  # wrong use, or something missing on this machine
+INTERRUPTED = 130
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+TestbedOption = Annotated[
+    str, typer.Option("-t", "--testbed", help=f"Where packets travel: {', '.join(TESTBEDS)}.")
+]
+OptionsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-o",
+        "--option",
+        metavar="NAME=VALUE",
+        help="An option of the dataplane, or a variation of the scenario; may be repeated.",
+    ),
+]
+DataplaneOption = Annotated[
+    str, typer.Option("-d", "--dataplane", help=f"One of {', '.join(DATAPLANES)}.")
+]
+FromOption = Annotated[
+    str, typer.Option("--from", help="A pod's name, host:NODE, external or external-routed.")
+]
+ToOption = Annotated[
+    str,
+    typer.Option("--to", help="pod-ip, cluster-ip, nodeport:NODE, load-balancer or external-ip."),
+]
+PolicyOption = Annotated[str, typer.Option("--policy", help="Name of the policy in force.")]
+
+
+def pairs(options: Sequence[str] | None) -> dict[str, str]:
+    """`NAME=VALUE` arguments as a mapping.
+
+    Raises:
+        LabError: one has no value.
+    """
+    found = {}
+    for option in options or ():
+        name, equals, value = option.partition("=")
+        if not equals:
+            raise LabError(f"-o {option!r} has no value; write it like policyCIDRMatchMode=nodes")
+        found[name] = value
+    return found
+
+
+def find_pod(scenario: Scenario, name: str) -> Pod:
+    """The pod of that name, or of that `namespace/name`.
+
+    Raises:
+        UnknownNameError: there is none.
+    """
+    for pod in scenario.pods:
+        if name in {pod.name, pod.key}:
+            return pod
+    raise UnknownNameError("pod", name, [pod.name for pod in scenario.pods])
