@@ -47,15 +47,17 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """What a claim says of some cells. Empty `dataplanes`, `policies`, `targets`: of any.
+    """What a claim says of some cells.
 
-    `targets` are the columns of a matrix (`Observation.target`). A cell is as claimed if
-    it has the `outcome` and was `seen` as expected, each where the claim says so.
+    Empty `dataplanes`, `clients`, `policies`, `targets`: of any. `targets` are the columns
+    of a matrix (`Observation.target`). A cell is as claimed if it has the `outcome` and was
+    `seen` as expected, each where the claim says so.
     """
 
     direction: Direction
     dataplanes: tuple[str, ...] = ()
     options: Mapping[str, str] = field(default_factory=dict)
+    clients: tuple[str, ...] = ()
     policies: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
     outcome: Verdict | None = None
@@ -71,6 +73,7 @@ class Expectation:
         """Whether the claim says anything about the cell."""
         return (
             observation.direction is self.direction
+            and (not self.clients or observation.client in self.clients)
             and (not self.policies or observation.policy in self.policies)
             and (not self.targets or observation.target in self.targets)
         )
@@ -211,8 +214,10 @@ def _measured(claim: Claim, runs: Iterable[Run]) -> ClaimStatus:
             for position, expectation in enumerate(claim.expects)
             if expectation.speaks_of(run)
         }
-        if tallies:
-            by_run.append(RunStatus(run, _total(tallies.values())))
+        total = _total(tallies.values())
+        about_it = total.settled or total.silent or not run.observations
+        if tallies and about_it:  # a run of another suite may have no cell of the claim's
+            by_run.append(RunStatus(run, total))
             met |= {position for position, tally in tallies.items() if tally.settled}
     total = replace(
         _total(entry.tally for entry in by_run), unobserved=len(claim.expects) - len(met)

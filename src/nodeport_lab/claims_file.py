@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, product
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +24,18 @@ _Raw = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class ClaimsFile:
-    """What `claims.yml` holds. `dataplanes` maps each dataplane to options to values."""
+    """What `claims.yml` holds.
+
+    `dataplanes` maps each dataplane to options to values, the default first, and
+    `variations` those of the scenario likewise.
+    """
 
     report: Report
     claims: tuple[Claim, ...]
     documented: tuple[DocumentedOutcome, ...]
     dataplanes: Mapping[str, Mapping[str, tuple[str, ...]]]
+    variations: Mapping[str, tuple[str, ...]]
+    clients: tuple[str, ...]
     policies: tuple[str, ...]
     sources: Mapping[str, Source]
 
@@ -94,53 +100,84 @@ def _claim_faults(document: _Raw) -> Iterator[str]:
 def _expectation_faults(expectation: _Raw, vocabulary: _Raw, where: str) -> Iterator[str]:
     dataplanes = vocabulary["dataplanes"]
     chosen = expectation.get("dataplanes", ())
-    for name in chosen:
-        yield from _unknown(name, dataplanes, f"{where}.dataplanes")
-    for name in expectation.get("policies", ()):
-        yield from _unknown(name, vocabulary["policies"], f"{where}.policies")
+    for kind in ("dataplanes", "clients", "policies"):
+        for name in expectation.get(kind, ()):
+            yield from _unknown(name, vocabulary[kind], f"{where}.{kind}")
     for dataplane in chosen or dataplanes:
         options = dataplanes.get(dataplane, {})
-        yield from _option_faults(expectation.get("options", {}), options, f"{where}.options")
+        for name, value in expectation.get("options", {}).items():
+            yield from _option_faults(name, [value], options, f"{where}.options")
 
 
 def _documented_faults(document: _Raw) -> Iterator[str]:
-    vocabulary, sources = document["vocabulary"], document["sources"]
+    vocabulary = document["vocabulary"]
     places: list[tuple[str, _Raw, set[tuple[str, str]]]] = []
     for position, entry in enumerate(document["documented"]):
         where = f"documented[{position}]"
-        yield from _unknown(entry["dataplane"], vocabulary["dataplanes"], f"{where}.dataplane")
-        options = vocabulary["dataplanes"].get(entry["dataplane"], {})
-        yield from _option_faults(entry["options"], options, f"{where}.options")
+        yield from _entry_faults(entry, vocabulary, where)
         for number, group in enumerate(entry["groups"]):
             inside = f"{where}.groups[{number}]"
             for source in group["sources"]:
-                yield from _unknown(source, sources, f"{inside}.sources")
+                yield from _unknown(source, document["sources"], f"{inside}.sources")
             for policy in group["cells"]:
                 yield from _unknown(policy, vocabulary["policies"], f"{inside}.cells")
             cells = {(policy, target) for policy, row in group["cells"].items() for target in row}
             places.append((inside, entry, cells))
     for (first, one, cells), (second, other, more) in combinations(places, 2):
-        if _may_both_apply(one, other) and cells & more:
+        if cells & more and _may_both_apply(one, other, vocabulary):
             policy, target = min(cells & more)
             yield f"{second}.cells.{policy}.{target}: already documented in {first}; state it once"
 
 
-def _may_both_apply(one: _Raw, other: _Raw) -> bool:
-    """Whether some run and direction is meant by both entries."""
+def _entry_faults(entry: _Raw, vocabulary: _Raw, where: str) -> Iterator[str]:
+    for kind in ("dataplanes", "clients"):
+        for name in entry.get(kind, ()):
+            yield from _unknown(name, vocabulary[kind], f"{where}.{kind}")
+    for dataplane, (name, value) in product(entry["dataplanes"], entry["options"].items()):
+        known = _options_of(dataplane, vocabulary)
+        yield from _option_faults(name, _values(value), known, f"{where}.options")
+
+
+def _may_both_apply(one: _Raw, other: _Raw, vocabulary: _Raw) -> bool:
+    """Whether some run, direction and client is meant by both entries."""
     return (
-        one["dataplane"] == other["dataplane"]
-        and one["direction"] == other["direction"]
-        and all(
-            other["options"].get(name, value) == value for name, value in one["options"].items()
+        one["direction"] == other["direction"]
+        and _share_a_client(one.get("clients"), other.get("clients"))
+        and any(
+            _share_a_value(one["options"], other["options"], _options_of(dataplane, vocabulary))
+            for dataplane in {*one["dataplanes"]} & {*other["dataplanes"]}
         )
     )
 
 
-def _option_faults(options: _Raw, known: _Raw, where: str) -> Iterator[str]:
-    for name, value in options.items():
-        yield from _unknown(name, known, where)
-        if name in known:
-            yield from _unknown(value, known[name], f"{where}.{name}")
+def _share_a_client(some: list[str] | None, others: list[str] | None) -> bool:
+    return some is None or others is None or not set(some).isdisjoint(others)
+
+
+def _share_a_value(one: _Raw, other: _Raw, known: Mapping[str, list[str]]) -> bool:
+    """Whether some values of all options are meant by both; unnamed ones are at their default."""
+    return all(
+        not set(_values(one.get(name, values[0]))).isdisjoint(_values(other.get(name, values[0])))
+        for name, values in known.items()
+    )
+
+
+def _options_of(dataplane: str, vocabulary: _Raw) -> Mapping[str, list[str]]:
+    """What can be set in a run of the dataplane, variations of the scenario included."""
+    return {**vocabulary["dataplanes"].get(dataplane, {}), **vocabulary["variations"]}
+
+
+def _values(written: str | list[str]) -> list[str]:
+    """An option's value or values: one may be written without brackets."""
+    return [written] if isinstance(written, str) else written
+
+
+def _option_faults(
+    name: str, values: list[str], known: Mapping[str, list[str]], where: str
+) -> Iterator[str]:
+    yield from _unknown(name, known, where)
+    for value in values if name in known else ():
+        yield from _unknown(value, known[name], f"{where}.{name}")
 
 
 def _unknown(name: str, known: Mapping[str, object] | list[str], where: str) -> Iterator[str]:
@@ -152,6 +189,7 @@ def _unknown(name: str, known: Mapping[str, object] | list[str], where: str) -> 
 
 
 def _claims_file(document: _Raw) -> ClaimsFile:
+    vocabulary = document["vocabulary"]
     sources = {
         source: Source(source, raw["name"], raw["url"])
         for source, raw in document["sources"].items()
@@ -162,9 +200,11 @@ def _claims_file(document: _Raw) -> ClaimsFile:
         documented=tuple(_documented(document["documented"], sources)),
         dataplanes={
             dataplane: {option: tuple(values) for option, values in options.items()}
-            for dataplane, options in document["vocabulary"]["dataplanes"].items()
+            for dataplane, options in vocabulary["dataplanes"].items()
         },
-        policies=tuple(document["vocabulary"]["policies"]),
+        variations={name: tuple(values) for name, values in vocabulary["variations"].items()},
+        clients=tuple(vocabulary["clients"]),
+        policies=tuple(vocabulary["policies"]),
         sources=sources,
     )
 
@@ -187,6 +227,7 @@ def _expectation(raw: _Raw) -> Expectation:
         direction=Direction(raw["direction"]),
         dataplanes=tuple(raw.get("dataplanes", ())),
         options=dict(raw.get("options", {})),
+        clients=tuple(raw.get("clients", ())),
         policies=tuple(raw.get("policies", ())),
         targets=tuple(raw.get("targets", ())),
         outcome=Verdict(raw["outcome"]) if "outcome" in raw else None,
@@ -204,6 +245,7 @@ def _argument(raw: _Raw) -> Argument:
 
 def _documented(entries: list[_Raw], sources: Mapping[str, Source]) -> Iterator[DocumentedOutcome]:
     for entry in entries:
+        options = {name: tuple(_values(value)) for name, value in entry["options"].items()}
         for group in entry["groups"]:
             foundation = Foundation(
                 labels=tuple(map(Label, group["labels"])),
@@ -211,14 +253,15 @@ def _documented(entries: list[_Raw], sources: Mapping[str, Source]) -> Iterator[
                 versions=entry["versions"].strip(),
                 note=group.get("note", "").strip(),
             )
-            for policy, row in group["cells"].items():
+            for dataplane, (policy, row) in product(entry["dataplanes"], group["cells"].items()):
                 for target, outcome in row.items():
                     yield DocumentedOutcome(
-                        dataplane=entry["dataplane"],
-                        options=dict(entry["options"]),
+                        dataplane=dataplane,
+                        options=options,
                         direction=Direction(entry["direction"]),
                         policy=policy,
                         target=target,
                         outcome=Verdict(outcome),
                         foundation=foundation,
+                        clients=tuple(entry.get("clients", ())),
                     )

@@ -6,11 +6,14 @@ applies to it is a failure: either the dataplane changed its mind or the book is
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from nodeport_lab.dataplanes import DATAPLANES
 from nodeport_lab.model import Direction, Observation, Run, Verdict
+from nodeport_lab.variations import VARIATIONS, departures
 
 ASSUMED = "assumed"
 
@@ -60,25 +63,44 @@ class Foundation:
 
 @dataclass(frozen=True, slots=True)
 class DocumentedOutcome:
-    """What the book states for one cell of a matrix."""
+    """What the book states for one cell of a matrix.
+
+    `options` holds the values of each option and variation for which it is stated; what it
+    does not name must be at its default. Empty `clients`: whoever calls.
+    """
 
     dataplane: str
-    options: Mapping[str, str]
+    options: Mapping[str, tuple[str, ...]]
     direction: Direction
     policy: str
     target: str
     outcome: Verdict
     foundation: Foundation
+    clients: tuple[str, ...] = ()
 
-    def applies_to(self, run: Run, observation: Observation) -> bool:
-        """Whether the statement is about this cell of this run."""
+    def speaks_of(self, run: Run) -> bool:
+        """Whether the statement is about the run's dataplane and options."""
         return (
             run.dataplane == self.dataplane
-            and observation.policy == self.policy
+            and all(_chosen(run, name) in values for name, values in self.options.items())
+            and departures(run.dataplane, run.options).keys() <= self.options.keys()
+        )
+
+    def selects(self, observation: Observation) -> bool:
+        """Whether the statement is about the cell."""
+        return (
+            observation.policy == self.policy
             and observation.target == self.target
             and observation.direction is self.direction
-            and all(run.options.get(name) == value for name, value in self.options.items())
+            and (not self.clients or observation.client in self.clients)
         )
+
+
+def _chosen(run: Run, name: str) -> str | None:
+    """The value of an option or variation; what a run leaves out is at its default."""
+    options = DATAPLANES[run.dataplane].options if run.dataplane in DATAPLANES else {}
+    known = options.get(name) or VARIATIONS.get(name)
+    return run.options.get(name, known.values[0] if known else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +140,18 @@ class Difference:
 
 def comparisons(run: Run, documented: Sequence[DocumentedOutcome]) -> tuple[Comparison, ...]:
     """Every cell of the run, in its order, beside the documented outcome that applies."""
+    stated: defaultdict[tuple[str, str], list[DocumentedOutcome]] = defaultdict(list)
+    for entry in documented:
+        if entry.speaks_of(run):
+            stated[entry.policy, entry.target].append(entry)
     return tuple(
         Comparison(
-            observation,
-            next((entry for entry in documented if entry.applies_to(run, observation)), None),
+            cell,
+            next(
+                (entry for entry in stated[cell.policy, cell.target] if entry.selects(cell)), None
+            ),
         )
-        for observation in run.observations
+        for cell in run.observations
     )
 
 

@@ -8,61 +8,173 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from io import StringIO
+from typing import TYPE_CHECKING
 
 from IPython.core.getipython import get_ipython
 from myst_nb import glue  # type: ignore[import-untyped]  # publishes no types
+from rich.console import Console, RenderableType
 
 from nodeport_lab import claims, claims_file, documented, experiment, locations
+from nodeport_lab.adviser import consult
 from nodeport_lab.book.parameters import check_injected
-from nodeport_lab.book.values import claim_values, seen_values, summary_table, verdict_values
-from nodeport_lab.errors import NotebookError
-from nodeport_lab.model import Run
-from nodeport_lab.report import figure, tables
-from nodeport_lab.report.figure import HeatMap
+from nodeport_lab.book.values import (
+    answer_values,
+    claim_values,
+    dependence_values,
+    seen_names,
+    seen_values,
+    shared_values,
+    summary_table,
+    verdict_values,
+)
+from nodeport_lab.errand import Errand
+from nodeport_lab.errors import NotebookError, UnknownNameError
+from nodeport_lab.model import Client, Run, Scenario
+from nodeport_lab.report import advice_text, changes, tables
+from nodeport_lab.report import atlas as atlases
+from nodeport_lab.report.atlas import Atlas, Part, Seen
+from nodeport_lab.report.seen import names
 from nodeport_lab.report.table import Table
+from nodeport_lab.report.walk_text import render as walk_text_of
+from nodeport_lab.report.words import title
+from nodeport_lab.suites import SUITES
+from nodeport_lab.testbeds.embedded.addressing import plan_network
 from nodeport_lab.testbeds.interface import DEFAULT_DEADLINE
+from nodeport_lab.variations import split, vary
+from nodeport_lab.walk import Walk
+from nodeport_lab.walker import walk as follow
 
+if TYPE_CHECKING:
+    from nodeport_lab.report.figure import HeatMap
+
+_WIDTH = 76  # characters of printed text
 TESTBED_VARIABLE = "NODEPORT_LAB_TESTBED"
 """Names the testbed on which committed notebooks are executed again, in place of theirs."""
 
 
-def run(
+def run(  # noqa: PLR0913  # a question, and how to ask it
     dataplane: str,
     options: Mapping[str, str] | None = None,
     *,
+    suite: str = "report",
+    policies: Sequence[str] | None = None,
     testbed: str = "embedded",
     deadline: float = DEFAULT_DEADLINE,
 ) -> Run:
-    """Run one dataplane under every policy of `manifests/policies`.
+    """Run one dataplane under every policy of a suite.
 
     Args:
         dataplane: its name.
-        options: option -> value; what is missing takes its default.
+        options: option or variation -> value; what is missing takes its default.
+        suite: whose manifests and clients are used.
+        policies: names, `no-policy` included where it should be shown; None for the suite's.
         testbed: where; `NODEPORT_LAB_TESTBED` in the environment wins.
         deadline: seconds that a connection and its answer may take.
 
     Raises:
         LabError: a name that does not exist, or a machine that cannot run the testbed.
     """
-    (made,) = run_all([(dataplane, options or {})], testbed=testbed, deadline=deadline)
+    (made,) = run_all(
+        [(dataplane, options or {})],
+        suite=suite,
+        policies=policies,
+        testbed=testbed,
+        deadline=deadline,
+    )
     return made
 
 
 def run_all(
     configurations: Iterable[Sequence[object]],
     *,
+    suite: str = "report",
+    policies: Sequence[str] | None = None,
     testbed: str = "embedded",
     deadline: float = DEFAULT_DEADLINE,
 ) -> list[Run]:
     """Run several pairs of a dataplane and its options at once; see `run`."""
-    shell = get_ipython()
-    if shell is not None:
-        check_injected(shell.user_ns["In"])
-    return experiment.run_all(
-        [_question(*configuration) for configuration in configurations],
-        testbed=os.environ.get(TESTBED_VARIABLE, testbed),
-        deadline=deadline,
-    )
+    questions = [_question(suite, policies, *configuration) for configuration in configurations]
+    return _answered(questions, testbed, deadline)
+
+
+def run_suite(  # noqa: PLR0913  # questions, and how to ask them
+    suite: str,
+    dataplanes: Sequence[str] | None = None,
+    *,
+    policies: Sequence[str] | None = None,
+    without: Iterable[str] = (),
+    testbed: str = "embedded",
+    deadline: float = DEFAULT_DEADLINE,
+) -> list[Run]:
+    """Run everything that a suite sets on dataplanes, one run for each setting.
+
+    Args:
+        suite: its name.
+        dataplanes: names; None for those of the suite.
+        policies: names; None for those of the suite.
+        without: settings to leave out, as `option=value`.
+        testbed: see `run`.
+        deadline: see `run`.
+    """
+    left_out = frozenset(without)
+    questions = [
+        question
+        for question in experiment.questions_of(suite, dataplanes, policies)
+        if left_out.isdisjoint(f"{name}={value}" for name, value in question.options.items())
+    ]
+    return _answered(questions, testbed, deadline)
+
+
+def walk(  # noqa: PLR0913  # a connection, and how to ask about it
+    dataplane: str,
+    client: str,
+    route: str,
+    policy: str,
+    options: Mapping[str, str] | None = None,
+    *,
+    testbed: str = "embedded",
+    deadline: float = DEFAULT_DEADLINE,
+) -> Walk:
+    """Follow the first packet of one connection by the kernel's own trace.
+
+    Args:
+        dataplane: its name.
+        client: a pod, `host:NODE`, `external` or `external-routed`.
+        route: `pod-ip`, `cluster-ip`, `nodeport:NODE`, `load-balancer` or `external-ip`.
+        policy: name of the policy in force, or `no-policy`.
+        options: see `run`.
+        testbed: see `run`.
+        deadline: see `run`.
+    """
+    return follow(_errand(dataplane, client, route, policy, options, testbed), deadline)
+
+
+def walk_figure(way: Walk) -> HeatMap:
+    """A walk as a picture: a lane for each place, the packet's way from top to bottom."""
+    from nodeport_lab.report.walk_figure import draw  # noqa: PLC0415  # as for heat maps
+
+    return draw(way)
+
+
+def walk_text(way: Walk) -> None:
+    """Print a walk place by place."""
+    _print(walk_text_of(way))
+
+
+def advise(  # noqa: PLR0913  # a connection, and how to ask about it
+    dataplane: str,
+    client: str,
+    route: str,
+    policy: str,
+    options: Mapping[str, str] | None = None,
+    *,
+    testbed: str = "embedded",
+    deadline: float = DEFAULT_DEADLINE,
+) -> None:
+    """Try rules for a connection that a policy denies, and print which one helps; see `walk`."""
+    errand = _errand(dataplane, client, route, policy, options, testbed)
+    _print(advice_text.render(consult(errand, deadline)))
 
 
 def verdict_table(run: Run) -> Table:
@@ -72,17 +184,42 @@ def verdict_table(run: Run) -> Table:
 
 def heat_map(*runs: Run) -> HeatMap:
     """What became of the connections, as a picture, clients together."""
+    from nodeport_lab.report import figure  # noqa: PLC0415  # most runs draw nothing
+
     return figure.heat_map(runs)
 
 
+def atlas(*runs: Run) -> Atlas:
+    """What became of every connection, kinds of clients apart, dataplanes side by side."""
+    return Atlas(tuple(_part(one) for one in runs))
+
+
+def changes_table(*runs: Run) -> Table:
+    """What each further run changes against the first."""
+    return changes.changes_table(
+        changes.comparisons(runs), f"What changes on {runs[0].dataplane}", "set"
+    )
+
+
+def differences_table(before: Iterable[Run], after: Iterable[Run], what: str) -> Table:
+    """What differs between two runs of each dataplane."""
+    return changes.changes_table(_pairs(before, after), what, "dataplane")
+
+
+def placement_table(*runs: Run) -> Table:
+    """Verdicts with the server in several places, side by side."""
+    return changes.placement_table(runs)
+
+
 def seen_table(run: Run) -> Table:
-    """The destination that policy saw, and where it looked."""
+    """What policy saw of each connection, and where it looked."""
     return tables.seen_table(run)
 
 
-def documented_table(run: Run) -> Table:
-    """What was observed beside what is documented, with the sources."""
-    return tables.documented_table(run, _book_of_claims().documented)
+def documented_table(run: Run, *, by_client: bool = False) -> Table:
+    """What was observed beside what is documented, with the sources; kinds of clients apart."""
+    groups = atlases.client_groups(run, _clients(run)) if by_client else None
+    return tables.documented_table(run, _book_of_claims().documented, groups)
 
 
 def claims_table(*runs: Run) -> Table:
@@ -103,7 +240,9 @@ def assert_documented(*runs: Run) -> None:
         AssertionError: a cell differs from a documented outcome that applies to it.
     """
     for one in runs:
-        print(documented.assert_documented(one, _book_of_claims().documented))  # noqa: T201
+        name = f"{title(one)}: " if len(runs) > 1 else ""
+        held = documented.assert_documented(one, _book_of_claims().documented)
+        print(f"{name}{held}")  # noqa: T201
 
 
 def paste_verdicts(run: Run, *policies: str) -> None:
@@ -116,6 +255,46 @@ def paste_seen(run: Run) -> None:
     _paste({"seen-table": seen_table(run), **seen_values(run)})
 
 
+def paste_atlas(run: Run, clients: Sequence[str], policies: Sequence[str]) -> None:
+    """Give the run's part to the atlas, and some answers of some clients to chapters."""
+    part = _part(run)
+    values: dict[str, object] = {"atlas": part}
+    for one in clients:
+        values |= answer_values(part, one, policies)
+    _paste(values)
+
+
+def paste_atlas_seen(run: Run, clients: Sequence[str]) -> None:
+    """Give to the atlas what policy saw, and to chapters what it saw of some clients."""
+    part = _part(run, with_seen=True)
+    values: dict[str, object] = {"atlas-seen": Seen(part)}
+    for one in clients:
+        values |= seen_names(part, one)
+    _paste(values)
+
+
+def paste_answers(runs: Iterable[Run], clients: str, policies: Sequence[str]) -> None:
+    """Let chapters refer to answers on several dataplanes, each under its dataplane's name."""
+    parts = [_part(run) for run in runs]
+    _paste({"atlas-table": Atlas(tuple(parts)), **shared_values(parts, clients, policies)})
+
+
+def paste_changes(*runs: Run) -> None:
+    """Let chapters refer to what each further run changes against the first."""
+    pairs = changes.comparisons(runs)
+    _paste({"changes-table": changes_table(*runs), **changes.change_values(pairs)})
+
+
+def paste_differences(before: Iterable[Run], after: Iterable[Run]) -> None:
+    """Let chapters refer to what differs between two runs of each dataplane."""
+    _paste(changes.change_values(_pairs(before, after)))
+
+
+def paste_placements(*runs: Run) -> None:
+    """Let chapters refer to the verdicts in several places, and how they depend on the node."""
+    _paste({"placement-table": placement_table(*runs), **dependence_values(runs)})
+
+
 def paste_claims(*runs: Run) -> None:
     """Let chapters refer to the claims and their statuses."""
     _paste({"claims-table": claims_table(*runs), **claim_values(_statuses(runs))})
@@ -126,7 +305,37 @@ def _paste(values: Mapping[str, object]) -> None:
         glue(name, value, display=False)
 
 
-def _question(dataplane: object, options: object = None) -> experiment.Question:
+def _errand(  # noqa: PLR0913, PLR0917  # a connection, and how to ask about it
+    dataplane: str,
+    client: str,
+    route: str,
+    policy: str,
+    options: Mapping[str, str] | None,
+    testbed: str,
+) -> Errand:
+    where = os.environ.get(TESTBED_VARIABLE, testbed)
+    return Errand(dataplane, client, route, policy, options or {}, where)
+
+
+def _print(shown: RenderableType) -> None:
+    """Print as on a terminal, without colours and trailing spaces."""
+    told = StringIO()
+    Console(file=told, width=_WIDTH, color_system=None, force_jupyter=False).print(shown)
+    print("\n".join(line.rstrip() for line in told.getvalue().splitlines()))  # noqa: T201
+
+
+def _answered(questions: Sequence[experiment.Question], testbed: str, deadline: float) -> list[Run]:
+    shell = get_ipython()
+    if shell is not None:
+        check_injected(shell.user_ns["In"])
+    return experiment.run_all(
+        questions, testbed=os.environ.get(TESTBED_VARIABLE, testbed), deadline=deadline
+    )
+
+
+def _question(
+    suite: str, policies: Sequence[str] | None, dataplane: object, options: object = None
+) -> experiment.Question:
     """A question from what a notebook's parameters hold, which may be anything."""
     if not isinstance(options, Mapping):
         raise NotebookError(
@@ -134,8 +343,31 @@ def _question(dataplane: object, options: object = None) -> experiment.Question:
             "as in {'policyCIDRMatchMode': 'nodes'}; with papermill: "
             "-y 'options: {policyCIDRMatchMode: nodes}'"
         )
+    if suite not in SUITES:
+        raise UnknownNameError("suite", suite, list(SUITES))
     return experiment.Question(
-        str(dataplane), {str(name): str(value) for name, value in options.items()}
+        str(dataplane), {str(name): str(value) for name, value in options.items()}, policies, suite
+    )
+
+
+def _part(run: Run, *, with_seen: bool = False) -> Part:
+    scenario = _scenario(run)
+    known = names(scenario, plan_network(scenario, tunnel=True)) if with_seen else None
+    return atlases.part(run, _clients(run), known)
+
+
+def _clients(run: Run) -> Sequence[Client]:
+    return SUITES[run.suite].callers(_scenario(run))
+
+
+def _scenario(run: Run) -> Scenario:
+    return vary(experiment.suite_scenario(SUITES[run.suite]), split(run.options)[1])
+
+
+def _pairs(before: Iterable[Run], after: Iterable[Run]) -> tuple[changes.Comparison, ...]:
+    return tuple(
+        changes.Comparison(one.dataplane, one, other)
+        for one, other in zip(before, after, strict=True)
     )
 
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from nbformat import NotebookNode
+
 from nodeport_lab.book import status
+from nodeport_lab.book.atlas import atlases
+from nodeport_lab.book.catalogue import catalogue
 from nodeport_lab.book.compare import differences
 from nodeport_lab.book.execute import Executed, execute_all
 from nodeport_lab.book.figures import FOLDER, figures
@@ -41,7 +45,12 @@ def renew_runs(root: Path, say: Say, names: Sequence[str] = ()) -> None:
     chosen = select(specs, names)
     target = root / "notebooks" / "runs"
     executed = execute_all(chosen, target, _progress(say, len(chosen)))
-    files = _files(executed)
+    kept = {
+        spec.id: read(target / spec.filename)
+        for spec in specs
+        if spec not in chosen and (target / spec.filename).is_file()
+    }
+    files = _files(specs, executed, kept)
     for name, content in {**files, str(status.PAGE): stored_status(specs).encode()}.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -80,7 +89,7 @@ def build_site(root: Path, say: Say, execute: Execute = execute_all) -> Path:
         page = stored_status(specs, f"The embedded testbed could not run: {error}.")
         replaced: dict[str, bytes] = {}
     else:
-        replaced = _files(executed)
+        replaced = _files(specs, executed, {})
         _keep(executed, work / "notebooks")
         _check(root, executed)
         say("every compared output is the committed one")
@@ -102,14 +111,25 @@ def _executed_status(executed: Sequence[Executed]) -> str:
     return status.status_page(runs, None, machine)
 
 
-def _files(executed: Sequence[Executed]) -> dict[str, bytes]:
-    """Path seen from the book's root -> content, for runs and their figures."""
+def _files(
+    specs: Sequence[RunSpec], executed: Sequence[Executed], kept: Mapping[str, NotebookNode]
+) -> dict[str, bytes]:
+    """Path seen from the book's root -> content, for runs and what is derived from them.
+
+    Args:
+        specs: every run of the list.
+        executed: those that were executed.
+        kept: id -> notebook of those that were not, and take part in the atlas.
+    """
     files: dict[str, bytes] = {}
+    derived: dict[str, bytes] = {}
     for run in executed:
         files[f"notebooks/runs/{run.spec.filename}"] = dumps(run.notebook).encode()
-        for name, content in figures(run.notebook, run.spec.id).items():
-            files[str(FOLDER / name)] = content
-    return files
+        derived |= figures(run.notebook, run.spec.id)
+    at_hand = {**kept, **{run.spec.id: run.notebook for run in executed}}
+    derived |= atlases({spec.id: at_hand[spec.id] for spec in specs if spec.id in at_hand})
+    derived |= catalogue()
+    return files | {str(FOLDER / name): content for name, content in derived.items()}
 
 
 def _keep(executed: Sequence[Executed], directory: Path) -> None:

@@ -3,7 +3,9 @@
 `{policy}/{target}` is what became of the connections of all clients to a target, and
 `{policy}/nodeports` of those to any node; several outcomes are joined by "or". `seen/{target}`
 is the destination that policy saw. A claim's status stands under its id, and under
-`{id}/{run}` its status in one run.
+`{id}/{run}` its status in one run. `{policy}/{clients}/{target}` is what became of the
+connections of some clients, `seen/{clients}/{target}` what policy saw of them, in words, and
+`nodes/{clients}` says under how many policies the node that they dial decides.
 """
 
 from __future__ import annotations
@@ -14,10 +16,13 @@ from collections.abc import Iterable, Sequence
 from nodeport_lab.claims import ClaimStatus
 from nodeport_lab.model import Observation, Run
 from nodeport_lab.report import grid
-from nodeport_lab.report.table import Cell, Table
-from nodeport_lab.report.words import marked, title
-
-CONTROL = "no-policy"
+from nodeport_lab.report.atlas import Part, node_dependence
+from nodeport_lab.report.changes import outcome_cell
+from nodeport_lab.report.grid import CONTROL
+from nodeport_lab.report.seen import NOT_EVALUATED
+from nodeport_lab.report.table import Table
+from nodeport_lab.report.words import title
+from nodeport_lab.variations import BACKEND
 
 
 def verdict_values(run: Run, policies: Iterable[str]) -> dict[str, str]:
@@ -41,6 +46,52 @@ def seen_values(run: Run) -> dict[str, str]:
     return _joined(found, ", ")
 
 
+def answer_values(part: Part, clients: str, policies: Iterable[str]) -> dict[str, str]:
+    """Name -> outcome, for clients of a kind, all places together unless one is named."""
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    wanted = frozenset(policies)
+    for (policy, way), outcomes in part.answers.items():
+        if policy in wanted and clients in {way.kind.who, str(way.kind)}:
+            found[f"{policy}/{clients}/{way.target}"] += outcomes
+    values = _joined(found, " or ")
+    compared = node_dependence(part, clients)
+    values[f"nodes/{clients}"] = f"{len(compared.dependent) or 'none'} of {len(compared.policies)}"
+    return values
+
+
+def seen_names(part: Part, clients: str) -> dict[str, str]:
+    """Name -> what policy saw, in words, for clients of a kind."""
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for way, names in part.seen.items():
+        if clients in {way.kind.who, str(way.kind)}:
+            found[f"seen/{clients}/{way.target}"] += names
+    return _joined(found, " or ")
+
+
+def shared_values(parts: Iterable[Part], clients: str, policies: Sequence[str]) -> dict[str, str]:
+    """Name -> outcome, under each dataplane's name, and `{policy}` for all ways on all of them."""
+    values: dict[str, str] = {}
+    together: defaultdict[str, list[str]] = defaultdict(list)
+    for part in parts:
+        for name, outcome in answer_values(part, clients, policies).items():
+            values[f"{part.dataplane}/{name}"] = outcome
+        for (policy, way), outcomes in part.answers.items():
+            if clients in {way.kind.who, str(way.kind)}:
+                together[policy] += outcomes
+    return values | _joined(together, " or ")
+
+
+def dependence_values(runs: Iterable[Run]) -> dict[str, str]:
+    """Name -> under how many policies the node dialled decides, with the server in each place."""
+    values = {}
+    for run in runs:
+        compared = grid.node_dependence(run)
+        values[f"{run.options.get(BACKEND, '')}/nodes"] = (
+            f"{len(compared.dependent) or 'none'} of {len(compared.policies)}"
+        )
+    return values
+
+
 def claim_values(statuses: Iterable[ClaimStatus]) -> dict[str, str]:
     """Name -> status, for every claim, as a whole and in each run that it speaks of."""
     values: dict[str, str] = {}
@@ -59,20 +110,17 @@ def summary_table(run: Run) -> Table:
         corner="policy",
         headings=cells.targets,
         rows=tuple(
-            (policy, tuple(_outcomes(cells.outcomes(policy, target)) for target in cells.targets))
+            (
+                policy,
+                tuple(outcome_cell(cells.outcomes(policy, target)) for target in cells.targets),
+            )
             for policy in cells.policies
         ),
     )
 
 
-def _outcomes(outcomes: Sequence[str]) -> Cell:
-    """One cell; clients that disagree are both shown, and in no colour."""
-    kind = outcomes[0] if len(outcomes) == 1 else ""
-    return Cell("\n".join(marked(outcome) for outcome in outcomes), kind=kind)
-
-
 def _seen(cell: Observation) -> str:
-    return cell.seen_destination or "not recorded"
+    return cell.seen_destination or NOT_EVALUATED
 
 
 def _joined(found: dict[str, list[str]], word: str) -> dict[str, str]:

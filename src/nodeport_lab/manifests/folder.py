@@ -1,6 +1,6 @@
 """A folder of manifests: which files belong to it, and in which order."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from nodeport_lab.errors import ManifestError, UnknownNameError
@@ -16,7 +16,10 @@ _SUFFIXES = frozenset({".yaml", ".yml", ".json"})
 
 
 def load_scenario(
-    directory: Path, cluster: str = "dev", facts: Mapping[str, str] | None = None
+    directory: Path,
+    cluster: str = "dev",
+    facts: Mapping[str, str] | None = None,
+    folders: Sequence[str] = FOLDERS,
 ) -> Scenario:
     """Read a folder of manifests: `kind/CLUSTER.yaml`, `workloads`, `services`, `policies`.
 
@@ -25,6 +28,7 @@ def load_scenario(
         cluster: name of the file in `kind` that describes the cluster.
         facts: subnets of the testbed, by fact (see `binding`); without them, policies
             keep the CIDRs that they hold.
+        folders: the folders to read, in the order in which a cluster should get them.
 
     Raises:
         ManifestError: a manifest is not one that Kubernetes accepts or the lab can use.
@@ -34,10 +38,11 @@ def load_scenario(
     if path.parent.is_dir() and not path.is_file():
         known = sorted(found.stem for found in path.parent.glob("*.yaml"))
         raise UnknownNameError("cluster", cluster, known)
-    return build_scenario(read_cluster(_read(path), str(path)), read_directory(directory), facts)
+    found = read_cluster(_read(path), str(path))
+    return build_scenario(found, read_directory(directory, folders), facts)
 
 
-def read_directory(directory: Path) -> tuple[Object, ...]:
+def read_directory(directory: Path, folders: Sequence[str] = FOLDERS) -> tuple[Object, ...]:
     """Every object of a folder of manifests, in the order in which to apply them.
 
     Namespaces come first, then the folders in turn, each in the order of its file names.
@@ -47,7 +52,7 @@ def read_directory(directory: Path) -> tuple[Object, ...]:
     """
     objects = [
         found
-        for folder in FOLDERS
+        for folder in folders
         for path in _manifests(directory / folder)
         for found in read_objects(_read(path), str(path))
     ]
