@@ -25,7 +25,7 @@ from rich.table import Table
 
 from nodeport_lab.cells import enumerate_cells
 from nodeport_lab.dataplanes import DATAPLANES
-from nodeport_lab.experiment import default_scenario, find_policy
+from nodeport_lab.experiment import default_scenario, find_policy, questions_of, run_all
 from nodeport_lab.locations import repository_root
 from nodeport_lab.model import Verdict
 from nodeport_lab.testbeds.embedded import EmbeddedTestbed
@@ -80,12 +80,29 @@ def probe_rates() -> Figures:
             seconds = _time(lambda: _all(testbed, many, Verdict.ALLOWED, PATIENT))  # noqa: B023
             figures[f"{size} allowed probes (s)"] = seconds
             figures[f"{size} allowed probes (probes/s)"] = size / seconds
+        figures["memory of a lab after that (MB)"] = _memory(testbed.lab.pid)
         deny = find_policy(scenario, "deny-egress")
         testbed.apply([deny] if deny else [])
         blocked = _repeat(probes, BLOCKED)
         seconds = _time(lambda: _all(testbed, blocked, Verdict.TIMEOUT, DEFAULT_DEADLINE))
         figures[f"{BLOCKED} blocked probes (deadlines)"] = seconds / DEFAULT_DEADLINE
     return figures
+
+
+def atlas() -> Figures:
+    """Seconds for the atlas: every dataplane, both directions, every placement."""
+    questions = [
+        question for suite in ("egress", "ingress", "placement") for question in questions_of(suite)
+    ]
+    start = time.perf_counter()
+    runs = run_all(questions)
+    seconds = time.perf_counter() - start
+    cells = sum(len(run.observations) for run in runs)
+    return {
+        "atlas (s)": seconds,
+        "atlas (cells)": float(cells),
+        "atlas (ms per cell)": 1000 * seconds / cells,
+    }
 
 
 def loopback_limit() -> Figures:
@@ -133,7 +150,7 @@ def main() -> None:
     os.chdir(repository_root())
     console = Console()
     figures: Figures = {}
-    parts = (lab_ready, report_table, loopback_limit, probe_rates, verification)
+    parts = (lab_ready, report_table, atlas, loopback_limit, probe_rates, verification)
     for part in parts:
         with console.status(f"measuring: {(part.__doc__ or '').splitlines()[0]}"):
             figures |= part()
@@ -165,6 +182,16 @@ def _expect(results: list[ProbeResult], verdict: Verdict) -> None:
     found = {result.verdict for result in results}
     if found != {verdict}:
         raise SystemExit(f"probes ended as {sorted(found)}, not as {verdict}: no figure")
+
+
+def _memory(pid: int) -> float:
+    """Resident memory of a process and everything below it, in megabytes."""
+    own = 0.0
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            own = int(line.split()[1]) / 1024
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return own + sum(_memory(int(child)) for child in children)
 
 
 def _repeat(probes: list[Probe], size: int) -> list[Probe]:

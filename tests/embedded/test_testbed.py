@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from nodeport_lab.cells import Cell, enumerate_cells
+from nodeport_lab.cells import Cell, as_client, enumerate_cells
 from nodeport_lab.dataplanes import DATAPLANES
 from nodeport_lab.experiment import find_policy
 from nodeport_lab.manifests import read_objects
@@ -40,8 +40,8 @@ spec:
 
 # Where each dataplane evaluates policy, by the names of its chains in the kernel.
 POLICY_CHAINS = {
-    "calico-iptables": {"FORWARD", "INPUT"},
-    "cilium": {"from-container", "to-container"},
+    name: {"FORWARD", "INPUT"} if name.startswith("calico") else {"from-container", "to-container"}
+    for name in DATAPLANES
 }
 
 
@@ -161,7 +161,7 @@ def test_nobody_listening_is_refused(calico: EmbeddedTestbed) -> None:
     calico.apply(())
     client = next(pod for pod in calico.scenario.pods if pod.name == "client-a")
     server = next(pod for pod in calico.scenario.pods if pod.workload == "hello")
-    probe = Probe(client, str(calico.network.pods[server.key]), 8081)
+    probe = Probe(as_client(client), str(calico.network.pods[server.key]), 8081)
 
     (result,) = calico.probe([probe], DEADLINE)
 
@@ -172,7 +172,7 @@ def test_silence_without_a_drop_is_an_error(calico: EmbeddedTestbed) -> None:
     """A probe that nobody answers and no hook dropped is an error, never a timeout."""
     calico.apply(())
     client = next(pod for pod in calico.scenario.pods if pod.name == "client-a")
-    nobody = Probe(client, str(calico.network.node_pod_cidrs[client.node][200]), 8080)
+    nobody = Probe(as_client(client), str(calico.network.node_pod_cidrs[client.node][200]), 8080)
 
     (result,) = calico.probe([nobody], 0.05)
 
@@ -216,7 +216,7 @@ def test_named_ports_and_ranges_are_matched_by_the_kernel(scenario: Scenario) ->
     with EmbeddedTestbed(
         replace(scenario, pods=pods), DATAPLANES["calico-iptables"], {}
     ) as running:
-        client = next(pod for pod in pods if pod.name == "client-b")
+        client = next(as_client(pod) for pod in pods if pod.name == "client-b")
         address = str(running.network.pods[server.key])
         running.apply([policy])
         results = running.probe(

@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from nodeport_lab.book.render import read
 from nodeport_lab.book.site import documents
+from nodeport_lab.dataplanes import DATAPLANES
 from nodeport_lab.locations import repository_root
 
 from .conftest import Site
@@ -81,6 +82,19 @@ def test_landing_page_shows_picture_and_verdicts_of_the_runs(site: Site) -> None
     assert {"allowed", "timeout"} == set(
         re.findall(r'<span class="pasted-text">([^<]*)</span>', text)
     )
+
+
+@pytest.mark.parametrize("direction", ["egress", "ingress"])
+def test_atlas_pages_show_every_dataplane_in_words(site: Site, direction: str) -> None:
+    """One table with all of them, each with its basis, and a word behind every symbol."""
+    path = site.html / "chapters" / f"{direction}-atlas.html"
+    text = path.read_text(encoding="utf-8")
+    symbols = [one for one in Elements(path).all("span") if one.get("role") == "img"]
+
+    for dataplane in DATAPLANES.values():
+        assert f"{dataplane.name}<small>{dataplane.basis}</small>" in text
+    assert {"allowed", "timeout"} == {one["aria-label"] for one in symbols}
+    assert "What policy saw" in text
 
 
 def test_page_loads_nothing_from_another_host(page: Path) -> None:

@@ -81,11 +81,13 @@ class Party:
         address: the address that ipBlocks are tried on; None if they see none.
         outside: it is somewhere outside, nobody knows where: only the block of all
             addresses contains it.
+        in_wildcard: the block of all addresses contains its address.
     """
 
     pod: Pod | None = None
     address: IPv4Address | None = None
     outside: bool = False
+    in_wildcard: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +97,17 @@ class MatchingRules:
     Attributes:
         identities: False: addresses, literally; a pod is its address, and an ipBlock
             contains whatever its range contains. True: identities; an ipBlock selects no
-            pod and, unless `blocks_select_nodes`, no node.
+            pod and no node, unless the following say so.
         blocks_select_nodes: with identities, an ipBlock selects the addresses of nodes.
+        blocks_select_pods: with identities, an ipBlock selects the addresses of pods.
+        wildcard_selects_nodes: where ipBlocks select nodes, so does the block of all
+            addresses.
     """
 
     identities: bool
     blocks_select_nodes: bool = False
+    blocks_select_pods: bool = False
+    wildcard_selects_nodes: bool = True
 
     def party(self, scenario: Scenario, network: Network, address: IPv4Address) -> Party:
         """Who is at an address."""
@@ -108,12 +115,18 @@ class MatchingRules:
         if not self.identities:
             return Party(pod=pod, address=address)
         if pod is not None:
-            return Party(pod=pod)
+            return self.known(pod, address)
         for of_nodes in (network.nodes, network.tunnels):
             for node_address in of_nodes.values():
-                if node_address == address and not self.blocks_select_nodes:
-                    return Party()
+                if node_address == address:
+                    if not self.blocks_select_nodes:
+                        return Party()
+                    return Party(address=address, in_wildcard=self.wildcard_selects_nodes)
         return Party(address=address)
+
+    def known(self, pod: Pod, address: IPv4Address) -> Party:
+        """A pod that is known by its identity, under whatever address it comes."""
+        return Party(pod=pod, address=address if self.blocks_select_pods else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,9 +254,10 @@ def peer_selects(scenario: Scenario, policy: NetworkPolicy, peer: PodPeer, party
 
 def block_contains(block: IPBlock, party: Party) -> bool:
     """Does an ipBlock contain this party?"""
+    is_wildcard = block.cidr == IPv4Network("0.0.0.0/0")
     if party.outside:
-        return block.cidr == IPv4Network("0.0.0.0/0")
-    if party.address is None:
+        return is_wildcard
+    if party.address is None or (is_wildcard and not party.in_wildcard):
         return False
     if party.address not in block.cidr:  # never true of an IPv6 block
         return False

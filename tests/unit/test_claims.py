@@ -117,13 +117,14 @@ def test_expectations_may_be_met_in_different_runs() -> None:
     [
         {"policies": ("wall",)},
         {"targets": ("third-node", "cluster-ip")},
+        {"clients": ("other-caller",)},
         {"direction": Direction.INGRESS},
         {"dataplanes": ("train",)},
         {"options": {"mode": "b"}},
     ],
 )
 def test_an_expectation_speaks_only_of_what_it_selects(changes: dict[str, Any]) -> None:
-    """Other policies, targets, directions, dataplanes and options are none of its business."""
+    """Other policies, targets, clients, directions, dataplanes, options are not its business."""
     run = made_up(BLOCKED, options={"mode": "a"})
 
     assert status_of(ALLOWED, runs=[run]) is Status.REFUTED
@@ -131,7 +132,7 @@ def test_an_expectation_speaks_only_of_what_it_selects(changes: dict[str, Any]) 
 
 
 def test_an_expectation_without_selection_speaks_of_everything() -> None:
-    """No policies, targets, dataplanes: any of them."""
+    """No policies, targets, clients, dataplanes: any of them."""
     everything = Expectation(Direction.EGRESS, outcome=Verdict.ALLOWED)
     odd = replace(CELL, policy="wall", relation=None, route="pod-ip", dialled_node=None)
 
@@ -164,6 +165,17 @@ def test_a_run_of_which_the_claim_does_not_speak_is_not_listed() -> None:
 
     assert found.runs == ()
     assert found.basis == ()
+
+
+def test_a_run_of_other_questions_is_not_listed() -> None:
+    """The same dataplane, observed in cells of which the claim does not speak."""
+    egress = made_up(CELL)
+    ingress = made_up(replace(CELL, direction=Direction.INGRESS), suite="ingress")
+
+    (found,) = statuses([Claim("X1", "So it is.", "none", (ALLOWED,))], [egress, ingress])
+
+    assert [entry.run for entry in found.runs] == [egress]
+    assert found.status is Status.CONFIRMED
 
 
 @pytest.mark.parametrize(

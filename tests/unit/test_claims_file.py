@@ -14,10 +14,12 @@ from nodeport_lab.claims import Seen, Status
 from nodeport_lab.dataplanes import DATAPLANES
 from nodeport_lab.documented import Label
 from nodeport_lab.errors import ClaimError
+from nodeport_lab.experiment import policy_names, suite_scenario
 from nodeport_lab.locations import claims_file as claims_path
-from nodeport_lab.locations import manifests_directory
-from nodeport_lab.manifests import load_scenario
+from nodeport_lab.manifests import NO_POLICY
 from nodeport_lab.model import Direction, Verdict
+from nodeport_lab.suites import SUITES
+from nodeport_lab.variations import VARIATIONS
 
 # Every row of the report, by kind: what was seen, why, what is advised, what follows.
 REPORT = {"S": 6, "M": 3, "R": 7, "P": 4}
@@ -28,7 +30,7 @@ GROUP = {
     "cells": {"fence": {"own-node": "timeout", "pod-ip": "allowed"}},
 }
 ENTRY = {
-    "dataplane": "plane",
+    "dataplanes": ["plane"],
     "options": {"mode": "a"},
     "direction": "egress",
     "versions": "1.x",
@@ -45,6 +47,8 @@ DOCUMENT: dict[str, Any] = {
     },
     "vocabulary": {
         "dataplanes": {"plane": {"mode": ["a", "b"]}, "train": {}},
+        "variations": {"backend": ["here", "there"]},
+        "clients": ["ann", "bob"],
         "policies": ["fence", "wall"],
     },
     "sources": {"page": {"name": "A page", "url": "https://example.org/page"}},
@@ -58,6 +62,7 @@ DOCUMENT: dict[str, Any] = {
                     "dataplanes": ["plane"],
                     "options": {"mode": "b"},
                     "direction": "egress",
+                    "clients": ["ann"],
                     "policies": ["fence"],
                     "targets": ["own-node"],
                     "outcome": "timeout",
@@ -88,6 +93,7 @@ def test_claims_are_read_as_they_are_written() -> None:
     assert expectation.dataplanes == ("plane",)
     assert expectation.options == {"mode": "b"}
     assert expectation.direction is Direction.EGRESS
+    assert expectation.clients == ("ann",)
     assert expectation.policies == ("fence",)
     assert expectation.targets == ("own-node",)
     assert expectation.outcome is Verdict.TIMEOUT
@@ -109,7 +115,27 @@ def test_documented_outcomes_are_one_per_cell() -> None:
     assert first.foundation.labels == (Label.DOC,)
     assert first.foundation.sources[0].url == "https://example.org/page"
     assert first.foundation.versions == "1.x"
-    assert (first.dataplane, first.options) == ("plane", {"mode": "a"})
+    assert (first.dataplane, first.options) == ("plane", {"mode": ("a",)})
+    assert first.clients == ()
+
+
+def test_an_entry_may_be_about_several_dataplanes_values_and_clients() -> None:
+    """Each dataplane gets statements of its own, for all values and clients."""
+    document = copy.deepcopy(DOCUMENT)
+    document["documented"] = [
+        {
+            **ENTRY,
+            "dataplanes": ["plane", "train"],
+            "options": {"backend": ["here", "there"]},
+            "clients": ["ann", "bob"],
+        }
+    ]
+
+    read = claims_file.parse(document).documented
+
+    assert [entry.dataplane for entry in read] == ["plane", "plane", "train", "train"]
+    assert {entry.clients for entry in read} == {("ann", "bob")}
+    assert all(entry.options == {"backend": ("here", "there")} for entry in read)
 
 
 @pytest.mark.parametrize(
@@ -156,8 +182,28 @@ def test_documented_outcomes_are_one_per_cell() -> None:
             "claims[1].argued.given.X1[0]: 'untested'",
         ),
         (
-            lambda d: d["documented"][0].update(dataplane="boat"),
-            "documented[0].dataplane: 'boat' is unknown",
+            lambda d: d["claims"][0]["expects"][0].update(clients=["cat"]),
+            "claims[0].expects[0].clients: 'cat' is unknown; choose one of: ann, bob",
+        ),
+        (
+            lambda d: d["documented"][0].update(dataplanes=["boat"]),
+            "documented[0].dataplanes: 'boat' is unknown",
+        ),
+        (
+            lambda d: d["documented"][0].update(clients=["cat"]),
+            "documented[0].clients: 'cat' is unknown; choose one of: ann, bob",
+        ),
+        (
+            lambda d: d["documented"][0].update(options={"mode": ["a", "c"]}),
+            "documented[0].options.mode: 'c' is unknown; choose one of: a, b",
+        ),
+        (
+            lambda d: d["documented"][0].update(options={"mode": []}),
+            "documented[0].options.mode",
+        ),
+        (
+            lambda d: d["documented"][0].update(dataplanes=["plane", "train"]),
+            "documented[0].options: 'mode' is unknown; choose one of: backend",
         ),
         (
             lambda d: d["documented"][0].update(options={"mood": "a"}),
@@ -187,6 +233,16 @@ def test_documented_outcomes_are_one_per_cell() -> None:
             lambda d: d["documented"].append({**ENTRY, "options": {}}),
             "documented[1].groups[0].cells.fence.own-node: already documented in documented[0]",
         ),
+        (
+            lambda d: d["documented"].append(
+                {**ENTRY, "options": {"mode": ["b", "a"], "backend": ["there", "here"]}}
+            ),
+            "documented[1].groups[0].cells.fence.own-node: already documented in documented[0]",
+        ),
+        (
+            lambda d: d["documented"].append({**ENTRY, "clients": ["bob"]}),
+            "documented[1].groups[0].cells.fence.own-node: already documented in documented[0]",
+        ),
     ],
 )
 def test_what_cannot_be_used_is_named_with_its_place(spoil: Spoil, message: str) -> None:
@@ -199,15 +255,17 @@ def test_what_cannot_be_used_is_named_with_its_place(spoil: Spoil, message: str)
 
 
 def test_statements_that_never_apply_together_may_name_the_same_cell() -> None:
-    """Another value of an option, another dataplane, another direction: another statement."""
+    """Another value of an option, another dataplane, direction, client: another statement."""
     document = copy.deepcopy(DOCUMENT)
     document["documented"] += [
         {**ENTRY, "options": {"mode": "b"}},
-        {**ENTRY, "dataplane": "train", "options": {}},
-        {**ENTRY, "direction": "ingress"},
+        {**ENTRY, "options": {"mode": ["a", "b"], "backend": "there"}},
+        {**ENTRY, "dataplanes": ["train"], "options": {}},
+        {**ENTRY, "direction": "ingress", "clients": ["ann"]},
+        {**ENTRY, "direction": "ingress", "clients": ["bob"]},
     ]
 
-    assert len(claims_file.parse(document).documented) == 8
+    assert len(claims_file.parse(document).documented) == 12
 
 
 @pytest.mark.parametrize(
@@ -255,20 +313,58 @@ def test_every_row_of_the_report_is_claimed() -> None:
 
 
 def test_dataplanes_and_options_are_those_of_the_lab() -> None:
-    """What the lab can run is spelt here as there, with the same options and values."""
+    """What the lab can run is spelt here as there, with the same options, values, defaults."""
     named = claims_file.load(claims_path()).dataplanes
     known = {
         name: {option: tuple(choice.values) for option, choice in dataplane.options.items()}
         for name, dataplane in DATAPLANES.items()
     }
 
-    assert known == {name: options for name, options in named.items() if name in known}
+    assert known == named
+
+
+def test_variations_are_those_of_the_lab() -> None:
+    """What can be changed in the scenario is spelt here as there."""
+    known = {name: choice.values for name, choice in VARIATIONS.items()}
+
+    assert known == claims_file.load(claims_path()).variations
+
+
+def test_clients_are_those_of_the_suites() -> None:
+    """Every client named calls in some suite, and every one that calls may be named."""
+    calling = {
+        client.name for suite in SUITES.values() for client in suite.callers(suite_scenario(suite))
+    }
+
+    assert calling == set(claims_file.load(claims_path()).clients)
+
+
+def test_every_statement_is_about_cells_that_a_suite_observes() -> None:
+    """Some suite has the policy, in that direction, and one of the clients."""
+    asked = set()
+    for suite in SUITES.values():
+        scenario = suite_scenario(suite)
+        policies = {(NO_POLICY, Direction.EGRESS)} | {
+            (policy.name, direction)
+            for policy in scenario.policies
+            for direction in policy.directions
+        }
+        names = [client.name for client in suite.callers(scenario)]
+        asked |= {(*policy, name) for policy in policies for name in names}
+
+    idle = [
+        entry
+        for entry in claims_file.load(claims_path()).documented
+        if entry.clients
+        and not asked & {(entry.policy, entry.direction, name) for name in entry.clients}
+    ]
+
+    assert idle == []
 
 
 def test_policies_are_those_of_the_manifests() -> None:
     """Every policy named exists, and every policy that exists may be named."""
-    scenario = load_scenario(manifests_directory())
-    expected = {"no-policy", *(policy.name for policy in scenario.policies)}
+    expected = {name for suite in SUITES.values() for name in policy_names(suite_scenario(suite))}
 
     assert expected == set(claims_file.load(claims_path()).policies)
 

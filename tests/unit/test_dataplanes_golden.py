@@ -2,8 +2,8 @@
 
 The files in `golden/` hold what the report's scenario becomes under the policy `both`:
 every transaction of each dataplane with its defaults (`.nft`), and what each option
-changes in that (`.diff`). After an intended change renew them with GOLDEN_COMMAND, and
-read the difference before committing it.
+changes in that (`.diff`; one line alone where it changes nothing here). After an intended
+change renew them with GOLDEN_COMMAND, and read the difference before committing it.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from nodeport_lab.dataplanes import DATAPLANES, Dataplane, find_dataplane
-from nodeport_lab.dataplanes.cilium import identities
+from nodeport_lab.dataplanes import DATAPLANES, Dataplane, Option, find_dataplane
+from nodeport_lab.dataplanes.cilium_programs import identities
 from nodeport_lab.dataplanes.nftables import Table, transactions
-from nodeport_lab.errors import UnknownNameError
+from nodeport_lab.errors import LabError, UnknownNameError
 from nodeport_lab.experiment import default_scenario
 from nodeport_lab.model import NetworkPolicy, Scenario
 from nodeport_lab.testbeds.embedded.addressing import plan_network
@@ -32,16 +32,23 @@ Options = dict[str, str]
 
 
 def variants() -> list[tuple[Dataplane, Options]]:
-    """Every dataplane with its defaults, and with each other value of each option alone."""
+    """Every dataplane with its defaults, and with each other value of each option alone.
+
+    A value that exists only together with another option's comes with that.
+    """
     found: list[tuple[Dataplane, Options]] = []
     for dataplane in DATAPLANES.values():
         found.append((dataplane, {}))
         found += [
-            (dataplane, {name: value})
+            (dataplane, dict([(name, value), *_needed(option, value)]))
             for name, option in dataplane.options.items()
             for value in option.values[1:]
         ]
     return found
+
+
+def _needed(option: Option, value: str) -> list[tuple[str, str]]:
+    return [option.requires[value]] if value in option.requires else []
 
 
 def name_of(dataplane: Dataplane, options: Options) -> str:
@@ -75,8 +82,8 @@ def tables(
     scenario: Scenario, policies: list[NetworkPolicy], dataplane: Dataplane, options: Options
 ) -> dict[str, list[Table]]:
     """Everything that a dataplane puts into each namespace."""
-    network = plan_network(scenario, tunnel=dataplane.tunnel)
     chosen = dataplane.complete(options)
+    network = plan_network(scenario, tunnel=dataplane.tunnel(chosen) is not None)
     found = dict(dataplane.translate(scenario, network, chosen))
     compiled = dataplane.police(scenario, network, policies, chosen)
     for namespace, table in compiled.tables.items():
@@ -86,7 +93,8 @@ def tables(
 
 def render(scenario: Scenario, dataplane: Dataplane, options: Options) -> list[str]:
     """The report's scenario under POLICY as lines, namespace by namespace."""
-    lines = [f"# Made by: {GOLDEN_COMMAND}"]
+    tunnel = dataplane.tunnel(dataplane.complete(options)) or "none, routed"
+    lines = [f"# Made by: {GOLDEN_COMMAND}", f"# Tunnel between nodes: {tunnel}"]
     for namespace, some in tables(scenario, [named(scenario, POLICY)], dataplane, options).items():
         for table in some:
             texts = transactions(table)
@@ -163,27 +171,58 @@ def test_pods_with_equal_labels_share_an_identity(scenario: Scenario) -> None:
 
 def test_options_are_completed_with_their_defaults() -> None:
     """What is not given takes the first value."""
-    assert {"policyCIDRMatchMode": "none"} == DATAPLANES["cilium"].complete({})
-    assert {"policyCIDRMatchMode": "nodes"} == DATAPLANES["cilium"].complete(
-        {"policyCIDRMatchMode": "nodes"}
-    )
+    cilium = DATAPLANES["cilium"]
+    defaults = {"ciliumVersion": "1.18", "policyCIDRMatchMode": "none", "routingMode": "tunnel"}
+
+    assert defaults == cilium.complete({})
+    assert {**defaults, "routingMode": "native"} == cilium.complete({"routingMode": "native"})
 
 
 @pytest.mark.parametrize(
     ("options", "known"),
     [
-        ({"cidr-mode": "nodes"}, ("policyCIDRMatchMode",)),
-        ({"policyCIDRMatchMode": "pods"}, ("none", "nodes")),
+        ({"cidr-mode": "nodes"}, ("ciliumVersion", "policyCIDRMatchMode", "routingMode")),
+        ({"policyCIDRMatchMode": "all"}, ("none", "nodes", "pods")),
+        ({"encapsulation": "None"}, ("ciliumVersion", "policyCIDRMatchMode", "routingMode")),
     ],
 )
 def test_an_unknown_option_or_value_lists_the_known_ones(
     options: dict[str, str], known: tuple[str, ...]
 ) -> None:
-    """Whoever mistypes sees what there is."""
+    """Whoever mistypes, or means another dataplane's option, sees what there is."""
     with pytest.raises(UnknownNameError) as raised:
         DATAPLANES["cilium"].complete(options)
 
     assert known == raised.value.known
+
+
+@pytest.mark.parametrize("name", ["cilium", "cilium-kpr", "cilium-kpr-hostns"])
+def test_a_value_without_the_option_that_it_needs_is_refused(name: str) -> None:
+    """Match mode `pods` came with 1.20; for 1.18 the sentence names what to add."""
+    mode = {"policyCIDRMatchMode": "pods"}
+
+    with pytest.raises(LabError, match=r"policyCIDRMatchMode=pods .* only with ciliumVersion=1.20"):
+        DATAPLANES[name].complete(mode)
+
+    newer = {**mode, "ciliumVersion": "1.20"}
+    assert newer.items() <= DATAPLANES[name].complete(newer).items()
+
+
+@pytest.mark.parametrize("dataplane", DATAPLANES.values(), ids=DATAPLANES)
+def test_what_an_option_requires_exists(dataplane: Dataplane) -> None:
+    """A value never requires an option or a value that its dataplane lacks."""
+    for option in dataplane.options.values():
+        for value, (other, needed) in option.requires.items():
+            assert value in option.values
+            assert needed in dataplane.options[other].values
+
+
+def test_only_modelled_dataplanes_say_modelled() -> None:
+    """A summary calls a dataplane modelled where its basis does, and nowhere else."""
+    modelled = {name for name, one in DATAPLANES.items() if "Modelled" in one.summary}
+
+    assert {name for name, one in DATAPLANES.items() if one.basis == "modelled"} == modelled
+    assert {"emulated", "modelled"} == {one.basis for one in DATAPLANES.values()}
 
 
 def test_an_unknown_dataplane_lists_the_known_ones() -> None:

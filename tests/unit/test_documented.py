@@ -36,13 +36,14 @@ CELL = Observation(
 )
 FOUNDATION = Foundation((Label.DOC,), (Source("s", "a page", "https://example.org"),), "1.x")
 STATED = DocumentedOutcome(
-    "plane", {"mode": "a"}, Direction.EGRESS, "fence", "other-node", Verdict.ALLOWED, FOUNDATION
+    "plane", {"mode": ("a",)}, Direction.EGRESS, "fence", "other-node", Verdict.ALLOWED, FOUNDATION
 )
 
 
-def made_up(*cells: Observation) -> Run:
+def made_up(*cells: Observation, **options: str) -> Run:
     """A run of these cells."""
-    return Run("embedded", "plane", {"mode": "a", "size": "big"}, "emulated", {}, cells)
+    chosen = {"mode": "a", "size": "big", **options}
+    return Run("embedded", "plane", chosen, "emulated", {}, cells)
 
 
 def test_a_cell_that_came_out_as_documented_is_no_difference() -> None:
@@ -73,8 +74,10 @@ def test_a_difference_names_the_cell_and_both_outcomes(cell: Observation, observ
     "changes",
     [
         {"dataplane": "train"},
-        {"options": {"mode": "b"}},
-        {"options": {"shape": "round"}},
+        {"options": {"mode": ("b",)}},
+        {"options": {"mode": ("b", "c")}},
+        {"options": {"shape": ("round",)}},
+        {"clients": ("other-caller",)},
         {"direction": Direction.INGRESS},
         {"policy": "wall"},
         {"target": "own-node"},
@@ -95,6 +98,48 @@ def test_fewer_options_speak_of_more_runs() -> None:
     (comparison,) = comparisons(made_up(CELL), [replace(STATED, options={})])
 
     assert comparison.agrees is True
+
+
+@pytest.mark.parametrize("changes", [{"options": {"mode": ("a", "b")}}, {"clients": ("caller",)}])
+def test_a_statement_may_be_about_several_values_and_clients(changes: dict[str, Any]) -> None:
+    """It applies where the run's value is one of them, and the caller one of those named."""
+    (comparison,) = comparisons(made_up(CELL), [replace(STATED, **changes)])
+
+    assert comparison.agrees is True
+
+
+@pytest.mark.parametrize(
+    ("options", "run_options", "expected"),
+    [
+        ({}, {}, [True]),
+        ({}, {"backend": "as-placed"}, [True]),
+        ({}, {"backend": "moved"}, [None]),
+        ({"backend": ("as-placed", "moved")}, {}, [True]),
+        ({"backend": ("as-placed", "moved")}, {"backend": "moved"}, [True]),
+        ({"backend": ("moved",)}, {}, [None]),
+    ],
+)
+def test_what_is_not_named_is_at_its_default(
+    options: dict[str, tuple[str, ...]], run_options: dict[str, str], expected: list[bool | None]
+) -> None:
+    """In a statement as in a run: no word about a variation means its default."""
+    found = comparisons(made_up(CELL, **run_options), [replace(STATED, options=options)])
+
+    assert expected == [entry.agrees for entry in found]
+
+
+def test_clients_may_have_statements_of_their_own() -> None:
+    """Each cell stands beside the statement about its caller."""
+    other = replace(CELL, client="other-caller", verdict=Verdict.TIMEOUT)
+    stated = [
+        replace(STATED, clients=("caller",)),
+        replace(STATED, clients=("other-caller",), outcome=Verdict.TIMEOUT),
+    ]
+
+    found = comparisons(made_up(CELL, other), stated)
+
+    assert [entry.documented for entry in found] == stated
+    assert [entry.agrees for entry in found] == [True, True]
 
 
 def test_the_assertion_passes_and_says_what_was_held() -> None:

@@ -181,7 +181,7 @@ def test_namespaces_are_applied_first() -> None:
 
 def test_an_unknown_cluster_names_those_that_there_are() -> None:
     """A cluster is the name of a file in `kind`."""
-    with pytest.raises(UnknownNameError, match="there is no cluster 'prod'; choose one of: dev"):
+    with pytest.raises(UnknownNameError, match="no cluster 'prod'; choose one of: atlas, dev"):
         load_scenario(MANIFESTS, "prod")
 
 

@@ -134,6 +134,32 @@ def test_two_observations_of_one_cell_are_refused() -> None:
         grid(made_up(observations=(BASE, replace(BASE, verdict=Verdict.TIMEOUT))))
 
 
+def test_a_pod_behind_two_services_is_one_column() -> None:
+    """Its address was asked for once for each Service; equal answers are one cell."""
+    pod = replace(BASE, **ANN, **POD, service=None)
+
+    assert len(grid(made_up(observations=(pod, pod))).columns) == 1
+
+
+def test_services_and_pods_with_one_heading_are_told_apart() -> None:
+    """Two ClusterIPs, or two pods of one server, are columns of their own."""
+    cluster_ip = replace(BASE, **ANN, **{**POD, "route": "cluster-ip"})
+    pod = replace(BASE, **ANN, **POD)
+    cells = (
+        cluster_ip,
+        replace(cluster_ip, service="callee-too"),
+        pod,
+        replace(pod, backend_node="node-1"),
+    )
+
+    assert [column.extra for column in grid(made_up(observations=cells)).columns] == [
+        "by callee",
+        "by callee-too",
+        "at node-2",
+        "at node-1",
+    ]
+
+
 def test_a_summary_shows_every_answer_that_the_clients_got() -> None:
     """Clients that agree are one; clients that do not are both shown."""
     run = with_cell(made_up(), 8, verdict=Verdict.TIMEOUT)  # ann, pod-ip, fence
@@ -252,7 +278,7 @@ def test_policies_under_which_the_same_was_seen_share_a_row() -> None:
     assert [heading for heading, _ in tables.seen_table(same).rows] == ["every policy"]
     assert [heading for heading, _ in tables.seen_table(other).rows] == ["no-policy", "fence"]
     assert "172.18.0.3:30000" in repr(tables.seen_table(same))
-    assert "not recorded" in repr(tables.seen_table(other))
+    assert "not evaluated" in repr(tables.seen_table(other))
 
 
 def stated(**changes: Any) -> DocumentedOutcome:  # noqa: ANN401  # fields of an outcome
@@ -284,6 +310,28 @@ def test_observed_and_documented_stand_in_one_cell() -> None:
     assert cell_of(table, "fence", "third-node") == Cell("✓ allowed", "undocumented", "untested")
     assert table.notes == (
         Note("[1] documentation; 1.x. So.", (("a <page>", "https://example.org/?a=1&b=2"),)),
+    )
+
+
+def test_groups_of_clients_stand_apart_beside_what_is_documented() -> None:
+    """What is documented for some clients is compared with those clients alone."""
+    table = tables.documented_table(
+        made_up(), [stated(clients=("ann",))], {"ann": "first", "bob": "second"}
+    )
+
+    assert [(group.words, group.span) for group in table.groups] == [("first", 4), ("second", 3)]
+    fence = dict(table.rows)["fence"]
+    assert [cell.detail for cell in fence] == [*["undocumented"] * 3, "documented [1]"] + [
+        "undocumented"
+    ] * 3
+
+
+def test_a_cell_says_how_much_of_it_is_undocumented() -> None:
+    """What is stated of one client is not claimed of the other."""
+    table = tables.documented_table(made_up(), [stated(clients=("ann",))])
+
+    assert cell_of(table, "fence", "pod-ip") == Cell(
+        "✓ allowed", "documented [1], 1 of 2 undocumented", "agrees"
     )
 
 
