@@ -46,6 +46,7 @@ from nodeport_lab.testbeds.embedded.plan import Machine, NodeCable, Plan, PodCab
 from nodeport_lab.testbeds.interface import Probe, ProbeResult
 
 SECOND_LOOK = 4  # how many times the deadline a probe gets when nothing explains its silence
+_AT_LEAST = 2.0  # seconds of that second look, however busy the machine
 
 
 class EmbeddedTestbed:
@@ -171,7 +172,8 @@ class EmbeddedTestbed:
             if attempt.end == "silent" and not attempt.dropped
         ]
         if unexplained:
-            again = self._dial([probes[number] for number in unexplained], deadline * SECOND_LOOK)
+            patience = max(deadline * SECOND_LOOK, _AT_LEAST)
+            again = self._dial([probes[number] for number in unexplained], patience)
             for number, attempt in zip(unexplained, again, strict=True):
                 attempts[number] = attempt
         return [self._result(attempt) for attempt in attempts]
