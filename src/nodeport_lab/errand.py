@@ -16,12 +16,13 @@ from nodeport_lab.cells import (
 )
 from nodeport_lab.dataplanes import Dataplane, find_dataplane
 from nodeport_lab.errors import LabError, UnknownNameError
-from nodeport_lab.experiment import check_testbed, find_policy, suite_scenario
+from nodeport_lab.experiment import find_policy, suite_scenario
 from nodeport_lab.manifests import NO_POLICY
 from nodeport_lab.model import Client, NetworkPolicy, Scenario
 from nodeport_lab.suites import SUITES, everyone
 from nodeport_lab.testbeds.embedded import EmbeddedTestbed
 from nodeport_lab.variations import split, vary
+from nodeport_lab.venues import check_embedded
 
 _ROUTES = (POD_IP, CLUSTER_IP, NODEPORT, LOAD_BALANCER, EXTERNAL_IP)
 
@@ -80,7 +81,7 @@ def prepare(errand: Errand) -> Prepared:
         LabError: a route by which this client can reach nothing.
         PrerequisiteError: an option that only a live cluster can show.
     """
-    check_testbed(errand.testbed)
+    check_embedded(errand.testbed, "following one connection")
     dataplane = find_dataplane(errand.dataplane)
     given, varied = split(errand.options or {})
     options = dataplane.complete(given)

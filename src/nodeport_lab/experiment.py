@@ -1,12 +1,11 @@
 """Run experiments: the control first, then policy after policy, cell after cell.
 
-Speed comes from labs side by side: each takes a share of the policies, and a lab that
-waits for denied probes costs no processor time.
+Speed comes from testbeds side by side, where the venue has room for them: each takes a
+share of the policies.
 """
 
 from __future__ import annotations
 
-import os
 import platform
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -20,8 +19,7 @@ from threading import Event
 from nodeport_lab.cells import Cell, enumerate_cells
 from nodeport_lab.dataplanes import Dataplane, find_dataplane
 from nodeport_lab.errors import UnknownNameError
-from nodeport_lab.locations import manifests_directory
-from nodeport_lab.manifests import NO_POLICY, cidr_facts, load_scenario
+from nodeport_lab.manifests import NO_POLICY
 from nodeport_lab.model import (
     Action,
     Decision,
@@ -34,15 +32,11 @@ from nodeport_lab.model import (
     Verdict,
 )
 from nodeport_lab.suites import SUITES, Suite, find_suites
-from nodeport_lab.testbeds.embedded import EmbeddedTestbed
-from nodeport_lab.testbeds.embedded.addressing import plan_network
-from nodeport_lab.testbeds.embedded.lab import Lab
-from nodeport_lab.testbeds.interface import DEFAULT_DEADLINE, ProbeResult
+from nodeport_lab.testbeds.embedded import EmbeddedVenue
+from nodeport_lab.testbeds.interface import DEFAULT_DEADLINE, ProbeResult, SetUp, Venue
 from nodeport_lab.variations import split, vary
 
-TESTBEDS = ("embedded",)
-_POLICIES_PER_LAB = 3  # one more costs a deadline, one lab more costs a start
-_LABS_PER_PROCESSOR = 6  # beyond that, starting labs keep running ones from answering in time
+EMBEDDED = EmbeddedVenue()
 
 Progress = Callable[[int, int], None]
 """Called with the policies finished so far and how many there are."""
@@ -66,27 +60,15 @@ class Question:
     suite: str = "report"
 
 
-def suite_scenario(suite: Suite) -> Scenario:
-    """A suite's scenario, its policies bound to the subnets of the embedded testbed."""
-    directory = manifests_directory()
-    network = plan_network(load_scenario(directory, suite.cluster, folders=suite.folders))
-    return load_scenario(directory, suite.cluster, cidr_facts(network), suite.folders)
+def suite_scenario(suite: Suite, venue: Venue = EMBEDDED) -> Scenario:
+    """A suite's scenario, its policies bound to the subnets of a venue."""
+    return venue.scenario(suite.cluster, suite.folders)
 
 
 @cache
 def default_scenario() -> Scenario:
     """The report's scenario."""
     return suite_scenario(SUITES["report"])
-
-
-def check_testbed(name: str) -> None:
-    """Accept the name of a testbed.
-
-    Raises:
-        UnknownNameError: there is no such testbed.
-    """
-    if name not in TESTBEDS:
-        raise UnknownNameError("testbed", name, TESTBEDS)
 
 
 def find_policy(scenario: Scenario, name: str) -> NetworkPolicy | None:
@@ -124,52 +106,48 @@ def questions_of(
     ]
 
 
-def runnable(questions: Sequence[Question]) -> tuple[list[Question], list[str]]:
-    """Part questions into those that this machine can answer, and why not the others.
+def runnable(
+    questions: Sequence[Question], venue: Venue = EMBEDDED
+) -> tuple[list[Question], list[str]]:
+    """Part questions into those that a venue can answer, and why not the others.
 
     For suites that try every option, where one that needs a missing kernel device must
-    not keep the rest from running.
+    not keep the rest from running, and for clusters, which have one dataplane.
 
     Returns:
         the questions that can be answered, and one sentence for each of the others.
     """
-    needed = {question: _tunnel(question) for question in dict.fromkeys(questions)}
-    if not {*needed.values()} - {None, "vxlan"}:
-        return list(questions), []
-    with Lab() as lab:
-        missing = {
-            kind
-            for kind in filter(None, needed.values())
-            if not lab.request("has_device", kind=kind)["has"]
-        }
-    reasons = [
-        f"{question.dataplane} with {_told(question)} is live only here: the kernel makes no "
-        f"{kind} devices"
-        for question, kind in needed.items()
-        if kind in missing
-    ]
-    return [question for question in questions if needed[question] not in missing], reasons
+    answerable, reasons = [], []
+    for question in questions:
+        dataplane = find_dataplane(question.dataplane)
+        options = venue.options(dataplane, split(question.options)[0])
+        obstacle = venue.obstacle(dataplane, options)
+        if obstacle is None:
+            answerable.append(question)
+        else:
+            reasons.append(f"{_told(question)}: {obstacle}")
+    return answerable, reasons
 
 
 def run(  # noqa: PLR0913 - a question, and how to ask it
     dataplane: str,
     options: Mapping[str, str] | None = None,
     *,
-    testbed: str = "embedded",
+    venue: Venue = EMBEDDED,
     policies: Sequence[str] | None = None,
     deadline: float = DEFAULT_DEADLINE,
     suite: str = "report",
 ) -> Run:
     """Make one run; see `run_all`."""
     question = Question(dataplane, options or {}, policies, suite)
-    (made,) = run_all([question], testbed=testbed, deadline=deadline)
+    (made,) = run_all([question], venue=venue, deadline=deadline)
     return made
 
 
 def run_all(
     questions: Sequence[Question],
     *,
-    testbed: str = "embedded",
+    venue: Venue = EMBEDDED,
     deadline: float = DEFAULT_DEADLINE,
     scenario: Scenario | None = None,
     progress: Progress | None = None,
@@ -178,7 +156,7 @@ def run_all(
 
     Args:
         questions: what to run; every name is checked before anything is created.
-        testbed: where; only `embedded` exists.
+        venue: where the testbeds are set up.
         deadline: seconds that a connection and its answer may take.
         scenario: what to run on; None for the scenario of each question's suite.
         progress: told as policies are finished.
@@ -187,17 +165,18 @@ def run_all(
         a run for each question, in order.
 
     Raises:
-        UnknownNameError: a testbed, dataplane, option or policy that does not exist.
+        UnknownNameError: a dataplane, option or policy that does not exist.
         PrerequisiteError: this machine cannot run the testbed.
         TestbedError: the testbed failed.
     """
-    check_testbed(testbed)
     scenarios = {
-        suite: scenario or suite_scenario(SUITES[suite])
+        suite: scenario or suite_scenario(SUITES[suite], venue)
         for suite in dict.fromkeys(question.suite for question in questions)
     }
     shares = [
-        share for question in questions for share in _shares(question, scenarios[question.suite])
+        share
+        for question in questions
+        for share in _shares(question, scenarios[question.suite], venue)
     ]
     total = sum(len(share.policies) for share in shares)
     done = 0
@@ -208,11 +187,11 @@ def run_all(
         if progress is not None:
             progress(done, total)
 
-    parts = _observe_all(shares, deadline, finished)
+    parts = _observe_all(shares, venue, deadline, finished)
     return [
         _run(
             question,
-            testbed,
+            venue,
             [part for share, part in zip(shares, parts, strict=True) if share.question is question],
         )
         for question in questions
@@ -220,30 +199,30 @@ def run_all(
 
 
 def _observe_all(
-    shares: Sequence[_Share], deadline: float, finished: Callable[[], None]
+    shares: Sequence[_Share], venue: Venue, deadline: float, finished: Callable[[], None]
 ) -> list[_Part]:
-    """Let several labs work through the shares; a lab is wired anew for each of its own."""
+    """Work through the shares, as many at once as the venue has room for."""
     waiting = deque(enumerate(shares))
     parts: dict[int, _Part] = {}
     stop = Event()
 
     def work() -> None:
-        with Lab() as lab:
+        with venue.open() as set_up:
             while not stop.is_set():
                 try:
                     number, share = waiting.popleft()
                 except IndexError:
                     return
-                parts[number] = share.observe(lab, deadline, finished, stop)
+                parts[number] = share.observe(set_up, deadline, finished, stop)
 
-    at_once = max(1, min(len(shares), _LABS_PER_PROCESSOR * (os.cpu_count() or 1)))
+    at_once = max(1, min(len(shares), venue.at_once))
     with ThreadPoolExecutor(max_workers=at_once) as pool:
         workers = [pool.submit(work) for _ in range(at_once)]
         try:
             wait(workers, return_when=FIRST_EXCEPTION)
             for failure in filter(None, (one.exception() for one in workers if one.done())):
                 raise failure
-        finally:  # also on Ctrl-C: the labs end before their next policy
+        finally:  # also on Ctrl-C: the testbeds end before their next policy
             stop.set()
     return [parts[number] for number in range(len(shares))]
 
@@ -256,7 +235,7 @@ class _Part:
 
 @dataclass(frozen=True, slots=True)
 class _Share:
-    """The part of a question that one lab answers."""
+    """The part of a question that one testbed answers."""
 
     question: Question
     dataplane: Dataplane
@@ -265,18 +244,13 @@ class _Share:
     policies: tuple[NetworkPolicy | None, ...]
 
     def observe(
-        self, lab: Lab, deadline: float, finished: Callable[[], None], stop: Event
+        self, set_up: SetUp, deadline: float, finished: Callable[[], None], stop: Event
     ) -> _Part:
         suite = SUITES[self.question.suite]
-        with EmbeddedTestbed(self.scenario, self.dataplane, self.options, lab=lab) as testbed:
-            cells = list(
-                enumerate_cells(
-                    self.scenario,
-                    testbed.network,
-                    suite.callers(self.scenario),
-                    suite.protocol,
-                )
-            )
+        with set_up(self.scenario, self.dataplane, self.options) as testbed:
+            scenario = testbed.scenario
+            callers = [client for client in suite.callers(scenario) if testbed.has(client)]
+            cells = list(enumerate_cells(scenario, testbed.network, callers, suite.protocol))
             control = testbed.probe([cell.probe for cell in cells], deadline)
             open_ = [
                 number for number, result in enumerate(control) if result.verdict is Verdict.ALLOWED
@@ -291,17 +265,17 @@ class _Share:
                     probes = [cells[number].probe for number in open_]
                     results |= zip(open_, testbed.probe(probes, deadline), strict=True)
                 rows += [
-                    _observation(policy, self.scenario, cell, results[number], control[number])
+                    _observation(policy, scenario, cell, results[number], control[number])
                     for number, cell in enumerate(cells)
                 ]
                 finished()
             return _Part(testbed.versions, tuple(rows))
 
 
-def _shares(question: Question, scenario: Scenario) -> list[_Share]:
+def _shares(question: Question, scenario: Scenario, venue: Venue) -> list[_Share]:
     dataplane = find_dataplane(question.dataplane)
     given, varied = split(question.options)
-    options = dataplane.complete(given)
+    options = venue.options(dataplane, given)
     suite = SUITES[question.suite]
     names = question.policies or suite.policies or policy_names(scenario)
     policies = [find_policy(scenario, name) for name in names]
@@ -309,31 +283,27 @@ def _shares(question: Question, scenario: Scenario) -> list[_Share]:
     if suite.services is not None:
         services = tuple(one for one in changed.services if one.name in suite.services)
         changed = replace(changed, services=services)
-    labs = max(1, ceil(len(policies) / _POLICIES_PER_LAB))
-    size = ceil(len(policies) / labs)
+    testbeds = max(1, ceil(len(policies) / (venue.policies_per_testbed or len(policies) or 1)))
+    size = ceil(len(policies) / testbeds)
     return [
         _Share(question, dataplane, options, changed, tuple(policies[start : start + size]))
         for start in range(0, len(policies), size)
     ]
 
 
-def _tunnel(question: Question) -> str | None:
-    dataplane = find_dataplane(question.dataplane)
-    return dataplane.tunnel(dataplane.complete(split(question.options)[0]))
-
-
 def _told(question: Question) -> str:
-    return ", ".join(f"{name}={value}" for name, value in question.options.items())
+    options = ", ".join(f"{name}={value}" for name, value in question.options.items())
+    return f"{question.dataplane} with {options}" if options else question.dataplane
 
 
-def _run(question: Question, testbed: str, parts: Sequence[_Part]) -> Run:
+def _run(question: Question, venue: Venue, parts: Sequence[_Part]) -> Run:
     dataplane = find_dataplane(question.dataplane)
     given, varied = split(question.options)
     return Run(
-        testbed=testbed,
+        testbed=venue.name,
         dataplane=dataplane.name,
-        options={**dataplane.complete(given), **varied},
-        basis=dataplane.basis,
+        options={**venue.options(dataplane, given), **varied},
+        basis=venue.basis(dataplane),
         versions={
             "nodeport-lab": version("nodeport-lab"),
             "python": platform.python_version(),

@@ -22,11 +22,12 @@ from nodeport_lab.cli.shared import (
 from nodeport_lab.dataplanes import find_dataplane
 from nodeport_lab.dataplanes.names import node_namespace, pod_namespace
 from nodeport_lab.errors import LabError, UnknownNameError
-from nodeport_lab.experiment import check_testbed, default_scenario, find_policy
+from nodeport_lab.experiment import default_scenario, find_policy
 from nodeport_lab.manifests import NO_POLICY
 from nodeport_lab.model import Scenario
 from nodeport_lab.testbeds.embedded import EmbeddedTestbed
 from nodeport_lab.variations import split, vary
+from nodeport_lab.venues import check_embedded
 
 
 def exec_command(  # noqa: PLR0913, PLR0917 - one parameter per option
@@ -85,7 +86,7 @@ def _execute(  # noqa: PLR0913, PLR0917 - a place, a command, and the lab around
     option: Sequence[str] | None,
     policy: str,
 ) -> int:
-    check_testbed(testbed)
+    check_embedded(testbed, "a command inside of a lab")
     if shutil.which(command[0]) is None:
         raise LabError(
             f"there is no program {command[0]!r} on this machine; install it, or name another one"

@@ -21,8 +21,9 @@ from nodeport_lab.model import Run
 from nodeport_lab.report import terminal
 from nodeport_lab.report.clients import report_by_client
 from nodeport_lab.suites import ALL, SUITES
-from nodeport_lab.testbeds.interface import DEFAULT_DEADLINE
+from nodeport_lab.testbeds.interface import DEFAULT_DEADLINE, Venue
 from nodeport_lab.variations import VARIATIONS
+from nodeport_lab.venues import find_venue
 
 
 def run_command(  # noqa: PLR0913, PLR0917 - one parameter per option
@@ -63,7 +64,8 @@ def run_command(  # noqa: PLR0913, PLR0917 - one parameter per option
 
     Exit code 2: wrong use, or something is missing on this machine.
     """
-    questions, unanswered = runnable(_questions(suite, dataplane, option, policy))
+    venue = find_venue(testbed)
+    questions, unanswered = runnable(_questions(suite, dataplane, option, policy), venue)
     if not questions:
         raise LabError("; ".join(unanswered))
     if str(json_file) == str(junit_file) == "-":
@@ -71,7 +73,7 @@ def run_command(  # noqa: PLR0913, PLR0917 - one parameter per option
     for name, file in (("--json", json_file), ("--junit", junit_file)):
         if file is not None and not file.absolute().parent.is_dir():
             raise LabError(f"{name}: there is no folder {file.absolute().parent}; create it first")
-    runs = _make(questions, testbed, deadline)
+    runs = _make(questions, venue, deadline)
     stated = claims_file.load(locations.claims_file()).documented
     if json_file is not None:
         _write(json_file, json.dumps(observations.to_json(runs), indent=1) + "\n")
@@ -105,7 +107,7 @@ def _show(
     screen.print(terminal.closing_line(runs), soft_wrap=True)
 
 
-def _make(questions: Sequence[Question], testbed: str, deadline: float) -> list[Run]:
+def _make(questions: Sequence[Question], venue: Venue, deadline: float) -> list[Run]:
     with Progress(
         TextColumn("sending packets"),
         BarColumn(),
@@ -118,7 +120,7 @@ def _make(questions: Sequence[Question], testbed: str, deadline: float) -> list[
         task = bar.add_task("", total=None)
         return run_all(
             questions,
-            testbed=testbed,
+            venue=venue,
             deadline=deadline,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )

@@ -10,8 +10,8 @@ from rich.console import Console
 
 from nodeport_lab.dataplanes import DATAPLANES
 from nodeport_lab.errors import LabError, UnknownNameError
-from nodeport_lab.experiment import TESTBEDS
 from nodeport_lab.model import Pod, Scenario
+from nodeport_lab.venues import TESTBEDS
 
 DIFFERS = 1  # a cell is not as documented
 MISUSED = 2  # wrong use, or something missing on this machine

@@ -1,14 +1,24 @@
-"""What every testbed can do: apply policies and send probes."""
+"""What every testbed can do, apply policies and send probes, and where testbeds are set up."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol as Interface
 from typing import Self
 
-from nodeport_lab.model import Client, Decision, Network, NetworkPolicy, Protocol, Verdict
+from nodeport_lab.dataplanes import Dataplane
+from nodeport_lab.model import (
+    Client,
+    Decision,
+    Network,
+    NetworkPolicy,
+    Protocol,
+    Scenario,
+    Verdict,
+)
 
 DEFAULT_DEADLINE = 0.5  # seconds
 
@@ -45,10 +55,20 @@ class ProbeResult:
 
 
 class Testbed(Interface):
-    """A place where packets really travel. A context manager: leaving it cleans up."""
+    """A place where packets really travel. A context manager: leaving it cleans up.
 
+    Attributes:
+        scenario: as it stands there, with what the place has allocated.
+        network: the addresses that the place gave to it.
+        versions: component -> version.
+    """
+
+    scenario: Scenario
     network: Network
     versions: dict[str, str]
+
+    def has(self, client: Client) -> bool:
+        """Whether this client is there to call."""
 
     def apply(self, policies: Sequence[NetworkPolicy]) -> None:
         """Put exactly these policies in force; returns when they are."""
@@ -66,3 +86,47 @@ class Testbed(Interface):
         traceback: TracebackType | None,
     ) -> None:
         """Remove everything."""
+
+
+SetUp = Callable[[Scenario, Dataplane, Mapping[str, str]], Testbed]
+"""Describes a testbed for a scenario on a dataplane with options; entering it creates it."""
+
+
+class Venue(Interface):
+    """Where testbeds are set up: this machine's namespaces, or a cluster."""
+
+    @property
+    def name(self) -> str:
+        """The testbed's, as on the command line: `embedded`, `kind`, `live`."""
+
+    @property
+    def at_once(self) -> int:
+        """How many testbeds can work side by side."""
+
+    @property
+    def policies_per_testbed(self) -> int | None:
+        """How many policies one testbed should take; None for all."""
+
+    def scenario(self, cluster: str, folders: Sequence[str]) -> Scenario:
+        """A scenario of `manifests/`, its policies bound to the subnets that this venue has.
+
+        Args:
+            cluster: name of the cluster's configuration in `manifests/kind`.
+            folders: folders of manifests.
+        """
+
+    def options(self, dataplane: Dataplane, chosen: Mapping[str, str]) -> dict[str, str]:
+        """Check options and fill in what is known of the others.
+
+        Raises:
+            LabError: an option or value that does not exist, or that this venue cannot show.
+        """
+
+    def basis(self, dataplane: Dataplane) -> str:
+        """What a result stands on here: `emulated`, `modelled` or `live`."""
+
+    def obstacle(self, dataplane: Dataplane, options: Mapping[str, str]) -> str | None:
+        """Why this venue cannot show a dataplane with these options; None if it can."""
+
+    def open(self) -> AbstractContextManager[SetUp]:
+        """Room for one testbed after the other; leaving it removes what they share."""

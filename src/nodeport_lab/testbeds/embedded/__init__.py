@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from nodeport_lab.testbeds.embedded.testbed import EmbeddedTestbed
+from nodeport_lab.testbeds.embedded.venue import EmbeddedVenue
 
-__all__ = ["EmbeddedTestbed"]
+__all__ = ["EmbeddedTestbed", "EmbeddedVenue"]

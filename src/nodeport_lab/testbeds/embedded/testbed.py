@@ -24,6 +24,7 @@ from nodeport_lab.dataplanes.nftables import Table, transactions
 from nodeport_lab.errors import PrerequisiteError, TestbedError
 from nodeport_lab.model import (
     Action,
+    Client,
     Decision,
     Direction,
     NetworkPolicy,
@@ -144,6 +145,10 @@ class EmbeddedTestbed:
         if self._lab is None:
             raise TestbedError("the embedded testbed is not running; enter it with a with block")
         return self._lab
+
+    def has(self, _client: Client) -> bool:
+        """Every client is there: pods, processes on nodes, machines outside."""
+        return True
 
     def apply(self, policies: Sequence[NetworkPolicy]) -> None:
         """Replace the policies in force, in one step per node."""
