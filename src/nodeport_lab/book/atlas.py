@@ -52,7 +52,7 @@ def _snippet(parts: Mapping[str, Part]) -> str:
         f"{atlas._repr_html_()}\n"  # what a notebook would show
         "```\n"
         "\n"
-        ":::{div} npl-caption\n"
+        ":::{div} atlas-caption\n"
         f"{atlas.connections} connections: {len(atlas.policies)} policies on "
         f"{_number(len(atlas.parts))} dataplanes with their defaults, {_number(modelled)} of them "
         "modelled, none observed live. Clients with the same answers share a table, ways with "
