@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import platform
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -18,7 +18,7 @@ from threading import Event
 
 from nodeport_lab.cells import Cell, enumerate_cells
 from nodeport_lab.dataplanes import Dataplane, find_dataplane
-from nodeport_lab.errors import UnknownNameError
+from nodeport_lab.errors import LabError, UnknownNameError
 from nodeport_lab.manifests import NO_POLICY
 from nodeport_lab.model import (
     Action,
@@ -121,7 +121,7 @@ def runnable(
     for question in questions:
         dataplane = find_dataplane(question.dataplane)
         options = venue.options(dataplane, split(question.options)[0])
-        obstacle = venue.obstacle(dataplane, options)
+        obstacle = _unspoken(question, venue) or venue.obstacle(dataplane, options)
         if obstacle is None:
             answerable.append(question)
         else:
@@ -173,11 +173,9 @@ def run_all(
         suite: scenario or suite_scenario(SUITES[suite], venue)
         for suite in dict.fromkeys(question.suite for question in questions)
     }
-    shares = [
-        share
-        for question in questions
-        for share in _shares(question, scenarios[question.suite], venue)
-    ]
+    answers = [_answer(question, scenarios[question.suite], venue) for question in questions]
+    most = ceil(sum(len(answer.policies) for answer in answers) / venue.spread)
+    shares = [share for answer in answers for share in answer.split(most)]
     total = sum(len(share.policies) for share in shares)
     done = 0
 
@@ -235,13 +233,20 @@ class _Part:
 
 @dataclass(frozen=True, slots=True)
 class _Share:
-    """The part of a question that one testbed answers."""
+    """The part of a question that one testbed answers; all of it, before it is split."""
 
     question: Question
     dataplane: Dataplane
     options: Mapping[str, str]
     scenario: Scenario
     policies: tuple[NetworkPolicy | None, ...]
+
+    def split(self, most: int) -> Iterator[_Share]:
+        """Parts of about the same size, none with more than so many policies."""
+        parts = ceil(len(self.policies) / most)
+        size = ceil(len(self.policies) / parts)
+        for start in range(0, len(self.policies), size):
+            yield replace(self, policies=self.policies[start : start + size])
 
     def observe(
         self, set_up: SetUp, deadline: float, finished: Callable[[], None], stop: Event
@@ -272,7 +277,19 @@ class _Share:
             return _Part(testbed.versions, tuple(rows))
 
 
-def _shares(question: Question, scenario: Scenario, venue: Venue) -> list[_Share]:
+def _unspoken(question: Question, venue: Venue) -> str | None:
+    protocol = SUITES[question.suite].protocol
+    if protocol in venue.protocols:
+        return None
+    return (
+        f"the suite {question.suite} dials {protocol}, which the testbed {venue.name} does not "
+        "probe; run it on the embedded one"
+    )
+
+
+def _answer(question: Question, scenario: Scenario, venue: Venue) -> _Share:
+    if reason := _unspoken(question, venue):
+        raise LabError(reason)
     dataplane = find_dataplane(question.dataplane)
     given, varied = split(question.options)
     options = venue.options(dataplane, given)
@@ -283,12 +300,7 @@ def _shares(question: Question, scenario: Scenario, venue: Venue) -> list[_Share
     if suite.services is not None:
         services = tuple(one for one in changed.services if one.name in suite.services)
         changed = replace(changed, services=services)
-    testbeds = max(1, ceil(len(policies) / (venue.policies_per_testbed or len(policies) or 1)))
-    size = ceil(len(policies) / testbeds)
-    return [
-        _Share(question, dataplane, options, changed, tuple(policies[start : start + size]))
-        for start in range(0, len(policies), size)
-    ]
+    return _Share(question, dataplane, options, changed, tuple(policies))
 
 
 def _told(question: Question) -> str:

@@ -104,8 +104,12 @@ class Venue(Interface):
         """How many testbeds can work side by side."""
 
     @property
-    def policies_per_testbed(self) -> int | None:
-        """How many policies one testbed should take; None for all."""
+    def protocols(self) -> frozenset[Protocol]:
+        """What can be dialled there."""
+
+    @property
+    def spread(self) -> int:
+        """How many testbeds the policies of all questions are best spread over."""
 
     def scenario(self, cluster: str, folders: Sequence[str]) -> Scenario:
         """A scenario of `manifests/`, its policies bound to the subnets that this venue has.

@@ -10,12 +10,13 @@ from functools import cache, partial
 from nodeport_lab.dataplanes import Dataplane
 from nodeport_lab.locations import manifests_directory
 from nodeport_lab.manifests import cidr_facts, load_scenario
-from nodeport_lab.model import Scenario
+from nodeport_lab.model import Protocol, Scenario
 from nodeport_lab.testbeds.embedded.addressing import plan_network
 from nodeport_lab.testbeds.embedded.lab import Lab
 from nodeport_lab.testbeds.embedded.testbed import EmbeddedTestbed
 from nodeport_lab.testbeds.interface import SetUp
 
+_STARTS_PER_PROCESSOR = 3  # measured: half and twice as many were slower
 _LABS_PER_PROCESSOR = 6  # beyond that, starting labs keep running ones from answering in time
 
 
@@ -23,7 +24,12 @@ class EmbeddedVenue:
     """See `testbeds.interface.Venue`; nothing outlives the process that opens it."""
 
     name = "embedded"
-    policies_per_testbed = 3  # one more costs a deadline, one lab more costs a start
+    protocols = frozenset({Protocol.TCP, Protocol.UDP})
+
+    @property
+    def spread(self) -> int:
+        """A policy more costs a lab a deadline; a lab more costs a start, which is work."""
+        return _STARTS_PER_PROCESSOR * (os.cpu_count() or 1)
 
     @property
     def at_once(self) -> int:
