@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -37,9 +38,10 @@ with EmbeddedTestbed(default_scenario(), DATAPLANES["cilium"], {}) as running:
 def descendants(pid: int) -> set[int]:
     """A process and everything below it."""
     found = {pid}
-    for child in Path(f"/proc/{pid}/task").glob("*/children"):
-        for number in child.read_text().split():
-            found |= descendants(int(number))
+    with suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+        for child in Path(f"/proc/{pid}/task").glob("*/children"):
+            for number in child.read_text().split():
+                found |= descendants(int(number))
     return found
 
 

@@ -21,7 +21,7 @@ from nodeport_lab.walk import Side, Walk
 from nodeport_lab.walk_reader import Setting, read_walk
 from nodeport_lab.walker import walk
 
-DEADLINE = 0.4
+DEADLINE = 1.5  # a traced probe gets no second look
 POLICIES = ("no-policy", "both", "podselector-server", "ingress-ipblock-nodes")
 CONNECTIONS = {
     ("client-a", "nodeport:dev-worker"),
