@@ -22,6 +22,7 @@ from nodeport_lab.errors import LabError, UnknownNameError
 from nodeport_lab.manifests import NO_POLICY
 from nodeport_lab.model import (
     Action,
+    ClusterFacts,
     Decision,
     Direction,
     NetworkPolicy,
@@ -229,6 +230,7 @@ def _observe_all(
 class _Part:
     versions: dict[str, str]
     observations: tuple[Observation, ...]
+    cluster: ClusterFacts | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,7 +276,7 @@ class _Share:
                     for number, cell in enumerate(cells)
                 ]
                 finished()
-            return _Part(testbed.versions, tuple(rows))
+            return _Part(testbed.versions, tuple(rows), testbed.facts())
 
 
 def _unspoken(question: Question, venue: Venue) -> str | None:
@@ -285,6 +287,11 @@ def _unspoken(question: Question, venue: Venue) -> str | None:
         f"the suite {question.suite} dials {protocol}, which the testbed {venue.name} does not "
         "probe; run it on the embedded one"
     )
+
+
+def scenario_of(question: Question, venue: Venue = EMBEDDED) -> Scenario:
+    """What a question is asked about: its suite's scenario, varied as it says."""
+    return _answer(question, suite_scenario(SUITES[question.suite], venue), venue).scenario
 
 
 def _answer(question: Question, scenario: Scenario, venue: Venue) -> _Share:
@@ -323,6 +330,7 @@ def _run(question: Question, venue: Venue, parts: Sequence[_Part]) -> Run:
         },
         observations=tuple(row for part in parts for row in part.observations),
         suite=question.suite,
+        cluster=parts[0].cluster,
     )
 
 

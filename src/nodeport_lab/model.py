@@ -360,6 +360,27 @@ class Observation:
 
 
 @dataclass(frozen=True, slots=True)
+class ClusterFacts:
+    """What a run knows of the cluster that it was made on.
+
+    Attributes:
+        nodes: the scenario's node -> the cluster's node that stood for it.
+        network: the addresses that the cluster gave to the scenario.
+        detected: fact (`encapsulation`, `kube-proxy mode`, ...) -> value; None where it
+            could not be read.
+        unknown: fact or piece of evidence that could not be read -> why, in one sentence.
+        enforced_after_ms: policy -> milliseconds from its being applied to the first probe
+            that met it; None where that was not seen.
+    """
+
+    nodes: dict[str, str]
+    network: Network | None = None
+    detected: dict[str, str | None] = field(default_factory=dict)
+    unknown: dict[str, str] = field(default_factory=dict)
+    enforced_after_ms: dict[str, float | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """All observations of one dataplane with one set of options on one testbed.
 
@@ -372,6 +393,8 @@ class Run:
         versions: component -> version (kernel, nftables, nodeport-lab, ...).
         observations: in a fixed order.
         suite: which set of questions the run answers.
+        date: when it was made, UTC, ISO 8601 (`2026-11-23T10:15:00Z`); None if not noted.
+        cluster: what the cluster was; None where there was none.
     """
 
     testbed: str
@@ -381,3 +404,5 @@ class Run:
     versions: dict[str, str]
     observations: tuple[Observation, ...] = field(default=())
     suite: str = "report"
+    date: str | None = None
+    cluster: ClusterFacts | None = None

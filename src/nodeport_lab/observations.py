@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from enum import StrEnum
+from ipaddress import IPv4Address, IPv4Network
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from nodeport_lab.errors import LabError
 from nodeport_lab.model import (
     Action,
+    ClusterFacts,
     Decision,
     Direction,
+    Network,
     Observation,
     Protocol,
     Relation,
@@ -37,12 +40,15 @@ _ENUMS: dict[str, type[StrEnum]] = {
     "verdict": Verdict,
 }
 
-_Record = TypeVar("_Record", Run, Observation, Decision)
+_OPTIONAL = {"date", "cluster"}
+"""Fields of a run that are left out where they are None: only records have them."""
+
+_Record = TypeVar("_Record", Run, Observation, Decision, ClusterFacts)
 
 
 def to_json(runs: Sequence[Run]) -> dict[str, Any]:
     """The runs as a document of schema 1, made of plain JSON values only."""
-    return {"schema": SCHEMA, "runs": [_plain(run) for run in runs]}
+    return {"schema": SCHEMA, "runs": [_plain_run(run) for run in runs]}
 
 
 def from_json(document: object) -> tuple[Run, ...]:
@@ -64,11 +70,21 @@ def from_json(document: object) -> tuple[Run, ...]:
     if fault:
         raise LabError(f"these observations do not follow schema {SCHEMA}: {fault}")
     checked: Any = document
-    return tuple(_run(raw) for raw in checked["runs"])
+    try:
+        return tuple(_run(raw) for raw in checked["runs"])
+    except ValueError as error:  # an address that the schema's pattern lets through
+        raise LabError(f"these observations do not follow schema {SCHEMA}: {error}") from error
+
+
+def _plain_run(run: Run) -> dict[str, Any]:
+    plain: dict[str, Any] = _plain(run)
+    return {
+        name: value for name, value in plain.items() if name not in _OPTIONAL or value is not None
+    }
 
 
 def _plain(value: object) -> Any:  # noqa: ANN401  # any JSON value
-    if isinstance(value, StrEnum):
+    if isinstance(value, StrEnum | IPv4Address | IPv4Network):
         return str(value)
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
@@ -81,7 +97,31 @@ def _plain(value: object) -> Any:  # noqa: ANN401  # any JSON value
 
 def _run(raw: Mapping[str, Any]) -> Run:
     observations = tuple(_observation(item) for item in raw["observations"])
-    return _record(Run, {**raw, "observations": observations})
+    cluster = None if raw.get("cluster") is None else _cluster(raw["cluster"])
+    return _record(Run, {**raw, "observations": observations, "cluster": cluster})
+
+
+def _cluster(raw: Mapping[str, Any]) -> ClusterFacts:
+    network = None if raw.get("network") is None else _network(raw["network"])
+    return _record(ClusterFacts, {**raw, "network": network})
+
+
+def _network(raw: Mapping[str, Any]) -> Network:
+    return Network(
+        node_cidr=IPv4Network(raw["node_cidr"]),
+        pod_cidr=IPv4Network(raw["pod_cidr"]),
+        service_cidr=IPv4Network(raw["service_cidr"]),
+        nodes=_addresses(raw["nodes"]),
+        node_pod_cidrs={name: IPv4Network(text) for name, text in raw["node_pod_cidrs"].items()},
+        pods=_addresses(raw["pods"]),
+        cluster_ips=_addresses(raw["cluster_ips"]),
+        tunnels=_addresses(raw.get("tunnels", {})),
+        load_balancers=_addresses(raw.get("load_balancers", {})),
+    )
+
+
+def _addresses(raw: Mapping[str, str]) -> dict[str, IPv4Address]:
+    return {name: IPv4Address(text) for name, text in raw.items()}
 
 
 def _observation(raw: Mapping[str, Any]) -> Observation:

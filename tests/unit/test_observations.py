@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
 import jsonschema
@@ -13,8 +14,10 @@ from nodeport_lab import observations, schemas
 from nodeport_lab.errors import LabError
 from nodeport_lab.model import (
     Action,
+    ClusterFacts,
     Decision,
     Direction,
+    Network,
     Observation,
     Protocol,
     Relation,
@@ -60,6 +63,26 @@ OBSERVATION = Observation(
 RUN = Run(
     "embedded", "some-dataplane", {"mode": "a"}, "emulated", {"kernel": "1.2"}, (OBSERVATION,)
 )
+NETWORK = Network(
+    node_cidr=IPv4Network("10.0.0.0/24"),
+    pod_cidr=IPv4Network("10.1.0.0/16"),
+    service_cidr=IPv4Network("10.2.0.0/16"),
+    nodes={"node-1": IPv4Address("10.0.0.1")},
+    node_pod_cidrs={"node-1": IPv4Network("10.1.1.0/24")},
+    pods={"default/caller": IPv4Address("10.1.1.2")},
+    cluster_ips={"default/callee": IPv4Address("10.2.0.9")},
+    tunnels={"node-1": IPv4Address("10.1.1.1")},
+    load_balancers={"default/callee": IPv4Address("10.0.0.200")},
+)
+CLUSTER = ClusterFacts(
+    nodes={"node-1": "ip-10-0-0-1.example"},
+    network=NETWORK,
+    detected={"kube-proxy mode": "iptables", "encapsulation": None},
+    unknown={"encapsulation": "may not list ippools"},
+    enforced_after_ms={"some-policy": 812.5, "another": None},
+)
+RECORDED = replace(RUN, testbed="kind", date="2026-11-23T10:15:00Z", cluster=CLUSTER)
+"""What a record holds beyond a run of the embedded testbed."""
 
 RUN_FIELDS = {"testbed", "dataplane", "options", "versions", "observations", "basis"}
 OBSERVATION_FIELDS = {
@@ -112,6 +135,8 @@ runs = st.builds(
     basis=st.sampled_from(["emulated", "modelled", "live"]),
     versions=st.dictionaries(names, names, max_size=2),
     observations=st.lists(cells, max_size=3).map(tuple),
+    date=st.none() | st.just("2026-11-23T10:15:00Z"),
+    cluster=st.none() | st.sampled_from([CLUSTER, ClusterFacts(nodes={})]),
 )
 
 
@@ -158,12 +183,30 @@ def test_the_field_names_are_those_of_schema_1() -> None:
 def test_the_schema_describes_every_field_that_is_written() -> None:
     """A field that is added to the model is added to the published schema as well."""
     definitions = schemas.load("observations")["$defs"]
-    (run,) = document()["runs"]
+    (run,) = observations.to_json([RECORDED])["runs"]
     (observation,) = run["observations"]
 
     assert definitions["run"]["properties"].keys() == run.keys()
+    assert definitions["cluster"]["properties"].keys() == run["cluster"].keys()
+    assert definitions["network"]["properties"].keys() == run["cluster"]["network"].keys()
     assert definitions["observation"]["properties"].keys() == observation.keys()
     assert definitions["decision"]["properties"].keys() == observation["decisions"][0].keys()
+
+
+def test_what_only_records_have_is_left_out_elsewhere() -> None:
+    """A run without date and cluster is written as it was before there were records."""
+    (run,) = document()["runs"]
+
+    assert run.keys() == RUN_FIELDS | {"suite"}
+
+
+def test_an_address_that_is_none_is_refused() -> None:
+    """What looks like an address and is none is one error, as any other fault."""
+    written = observations.to_json([RECORDED])
+    written["runs"][0]["cluster"]["network"]["nodes"]["node-1"] = "10.0.0.999"
+
+    with pytest.raises(LabError, match=r"do not follow schema 1: .*10\.0\.0\.999"):
+        observations.from_json(written)
 
 
 def test_fields_of_later_versions_are_ignored() -> None:

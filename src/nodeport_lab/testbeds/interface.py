@@ -12,6 +12,7 @@ from typing import Self
 from nodeport_lab.dataplanes import Dataplane
 from nodeport_lab.model import (
     Client,
+    ClusterFacts,
     Decision,
     Network,
     NetworkPolicy,
@@ -70,6 +71,9 @@ class Testbed(Interface):
     def has(self, client: Client) -> bool:
         """Whether this client is there to call."""
 
+    def facts(self) -> ClusterFacts | None:
+        """What is known of the cluster; None where there is none."""
+
     def apply(self, policies: Sequence[NetworkPolicy]) -> None:
         """Put exactly these policies in force; returns when they are."""
 
@@ -110,6 +114,13 @@ class Venue(Interface):
     @property
     def spread(self) -> int:
         """How many testbeds the policies of all questions are best spread over."""
+
+    def own_dataplanes(self) -> Sequence[str] | None:
+        """The dataplanes that are there; None: any.
+
+        Raises:
+            LabError: it cannot be found out.
+        """
 
     def scenario(self, cluster: str, folders: Sequence[str]) -> Scenario:
         """A scenario of `manifests/`, its policies bound to the subnets that this venue has.

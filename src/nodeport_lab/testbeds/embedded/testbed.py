@@ -150,6 +150,9 @@ class EmbeddedTestbed:
         """Every client is there: pods, processes on nodes, machines outside."""
         return True
 
+    def facts(self) -> None:
+        """There is no cluster to tell of."""
+
     def apply(self, policies: Sequence[NetworkPolicy]) -> None:
         """Replace the policies in force, in one step per node."""
         compiled = self.dataplane.police(self.scenario, self.network, policies, self.options)

@@ -36,6 +36,9 @@ class EmbeddedVenue:
         """Labs that wait for denied probes cost no processor time, so there are several."""
         return _LABS_PER_PROCESSOR * (os.cpu_count() or 1)
 
+    def own_dataplanes(self) -> None:
+        """See Venue: any."""
+
     def scenario(self, cluster: str, folders: Sequence[str]) -> Scenario:
         """See Venue."""
         directory = manifests_directory()

@@ -1,0 +1,271 @@
+"""What a run creates in a cluster is its own: it carries its label, and no more is deleted."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from nodeport_lab.errors import TestbedError
+from nodeport_lab.testbeds.cluster.connection import FIELD_MANAGER, Connection
+from nodeport_lab.testbeds.cluster.failures import CONFLICT, NOT_FOUND, ClusterError
+
+RUN_LABEL = "nodeport-lab/run"
+MANAGER_LABEL = "app.kubernetes.io/managed-by"
+_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"  # no vowels, as in names that Kubernetes makes
+_LENGTH = 6
+_LOOK = 0.5  # seconds between two looks
+_READY, _GONE = 180.0, 120.0  # seconds
+_UNSCHEDULABLE = 15.0  # seconds; an autoscaler or a late node may still help before
+_HOPELESS = {
+    # Source: k8s.io/kubernetes pkg/kubelet/images/types.go and pkg/kubelet/container/sync_result.go
+    "ImagePullBackOff": "check that the node can reach the registry, or name another image",
+    "InvalidImageName": "name another image",
+    "ErrImageNeverPull": "load the image into the nodes",
+    "CreateContainerConfigError": "see its events",
+    "CreateContainerError": "see its events",
+    "RunContainerError": "see its events",
+    "CrashLoopBackOff": "see its log",
+}
+
+Manifest = Mapping[str, Any]
+Key = tuple[str, str, str | None, str]
+_Found = TypeVar("_Found")
+
+
+class Ownership:
+    """The hands of one run: they create, wait and delete; a context manager.
+
+    Attributes:
+        run: the run's number, which its objects carry in the label `nodeport-lab/run`.
+    """
+
+    def __init__(
+        self, connection: Connection, *, ready_within: float = _READY, gone_within: float = _GONE
+    ) -> None:
+        """Begin a run; nothing is created yet.
+
+        Args:
+            connection: to the cluster.
+            ready_within: seconds that pods may take to become ready.
+            gone_within: seconds that deleted objects may take to be gone.
+        """
+        self.run = "".join(secrets.choice(_ALPHABET) for _ in range(_LENGTH))
+        self._connection = connection
+        self._ready_within = ready_within
+        self._gone_within = gone_within
+        self._uids: dict[Key, str | None] = {}
+
+    @property
+    def left(self) -> list[str]:
+        """What this run has created and not deleted yet, as `Kind namespace/name`."""
+        return [_told(key) for key in self._uids]
+
+    def create(self, manifest: Manifest) -> Mapping[str, Any]:
+        """Create an object that must not be there yet.
+
+        Raises:
+            ClusterError: somebody else's object has its name, or the cluster refuses it.
+        """
+        key = _key(manifest)
+        metadata = manifest["metadata"]
+        labels = {
+            **(metadata.get("labels") or {}),
+            RUN_LABEL: self.run,
+            MANAGER_LABEL: FIELD_MANAGER,
+        }
+        self._uids[key] = None  # first: an answer that gets lost must not leave it behind
+        try:
+            made = self._connection.create({**manifest, "metadata": {**metadata, "labels": labels}})
+        except ClusterError as error:
+            if error.status is None:
+                raise  # it may have been created all the same
+            del self._uids[key]
+            if error.status == CONFLICT:
+                raise ClusterError(
+                    f"{_told(key)} exists already and this run did not make it; remove it, or use "
+                    "another namespace",
+                    CONFLICT,
+                ) from error
+            raise
+        self._uids[key] = made["metadata"].get("uid")
+        return made
+
+    def ready(self, pods: Sequence[Manifest]) -> Sequence[Mapping[str, Any]]:
+        """Wait until pods are ready; returns them as they are then, in the same order.
+
+        Raises:
+            TestbedError: one cannot become ready, or has not in time; with its reason.
+        """
+        keys = [_key(pod) for pod in pods]
+        start = time.monotonic()
+
+        def look() -> list[Mapping[str, Any]] | None:
+            found: list[Mapping[str, Any]] = []
+            waiting = []
+            for _, kind, namespace, name in keys:
+                pod = self._connection.find("v1", kind, name, namespace)
+                if pod is None:
+                    raise TestbedError(
+                        f"the pod {namespace}/{name} is gone; somebody or something deleted it, "
+                        "try again"
+                    )
+                found.append(pod)
+                if not is_ready(pod):
+                    waiting.append(pod)
+            for pod in waiting:
+                _give_up_on(pod, time.monotonic() - start)
+            return None if waiting else found
+
+        return wait_until(
+            look,
+            self._ready_within,
+            lambda: (
+                f"not all of {len(keys)} pods became ready within {self._ready_within:g} s; "
+                f"see: kubectl get pods -A -l {RUN_LABEL}={self.run}"
+            ),
+        )
+
+    def remove(self, manifests: Sequence[Manifest]) -> None:
+        """Delete objects of this run, in this order; returns when they are gone.
+
+        What this run did not create is left alone, whatever its name.
+
+        Raises:
+            ClusterError: the cluster refuses.
+            TestbedError: something is not gone in time; names it.
+        """
+        keys = [key for key in map(_key, manifests) if key in self._uids]
+        for key in keys:
+            self._delete(key)
+
+        def look() -> bool | None:
+            for key in [key for key in keys if key in self._uids]:
+                if self._mine(key) is not None:
+                    return None
+                del self._uids[key]
+            return True
+
+        wait_until(
+            look,
+            self._gone_within,
+            lambda: (
+                f"after {self._gone_within:g} s there still are {', '.join(self.left)}; remove "
+                f"them with: kubectl delete --all-namespaces -l {RUN_LABEL}={self.run} "
+                "pods,services,networkpolicies"
+            ),
+        )
+
+    def __enter__(self) -> Self:
+        """Nothing is created before it is asked for."""
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        """Delete whatever is left, newest first."""
+        self.remove(
+            [
+                {
+                    "apiVersion": version,
+                    "kind": kind,
+                    "metadata": {"namespace": place, "name": name},
+                }
+                for version, kind, place, name in reversed(self._uids)
+            ]
+        )
+
+    def _delete(self, key: Key) -> None:
+        found = self._mine(key)
+        if found is None:
+            return
+        version, kind, namespace, name = key
+        try:
+            self._connection.delete(
+                version, kind, name, namespace, uid=found["metadata"].get("uid")
+            )
+        except ClusterError as error:
+            if error.status not in {NOT_FOUND, CONFLICT}:  # gone, or a namesake of another uid
+                raise
+
+    def _mine(self, key: Key) -> Mapping[str, Any] | None:
+        """The object of that name if this run created it."""
+        version, kind, namespace, name = key
+        found = self._connection.find(version, kind, name, namespace)
+        if found is None:
+            return None
+        metadata = found["metadata"]
+        own = (metadata.get("labels") or {}).get(RUN_LABEL) == self.run
+        uid = self._uids.get(key)
+        return found if own and uid in {None, metadata.get("uid")} else None
+
+
+def wait_until(
+    look: Callable[[], _Found | None], within: float, complaint: Callable[[], str]
+) -> _Found:
+    """Look again and again until there is something.
+
+    Args:
+        look: returns what was waited for, or None.
+        within: seconds.
+        complaint: the sentence for when it takes longer.
+
+    Raises:
+        TestbedError: it takes longer.
+    """
+    end = time.monotonic() + within
+    while (found := look()) is None:
+        if time.monotonic() + _LOOK > end:
+            raise TestbedError(complaint())
+        time.sleep(_LOOK)
+    return found
+
+
+def is_ready(pod: Manifest) -> bool:
+    """Whether a pod has the condition Ready, and an address."""
+    status = pod.get("status") or {}
+    conditions = {one["type"]: one["status"] for one in status.get("conditions") or ()}
+    return conditions.get("Ready") == "True" and bool(status.get("podIPs"))
+
+
+def _give_up_on(pod: Manifest, waited: float) -> None:
+    """Refuse to wait for a pod that cannot become ready."""
+    metadata, status = pod["metadata"], pod.get("status") or {}
+    name = f"the pod {metadata.get('namespace')}/{metadata['name']}"
+    if status.get("phase") in {"Failed", "Succeeded"}:
+        words = status.get("message") or status.get("reason") or "it ended"
+        raise TestbedError(f"{name} will not become ready ({words}); see its log and events")
+    for condition in status.get("conditions") or ():
+        unplaced = condition["type"] == "PodScheduled" and condition["status"] == "False"
+        if unplaced and waited >= _UNSCHEDULABLE:
+            words = condition.get("message") or condition.get("reason")
+            raise TestbedError(f"{name} finds no node ({words}); make room on the node it asks for")
+    for container in status.get("containerStatuses") or ():
+        waiting = (container.get("state") or {}).get("waiting") or {}
+        reason = waiting.get("reason")
+        if reason in _HOPELESS:
+            words = waiting.get("message") or reason
+            raise TestbedError(
+                f"{name} will not become ready: {reason} of {container.get('image')} ({words}); "
+                f"{_HOPELESS[reason]}"
+            )
+
+
+def _key(manifest: Manifest) -> Key:
+    metadata = manifest["metadata"]
+    return (
+        manifest["apiVersion"],
+        manifest["kind"],
+        metadata.get("namespace"),
+        metadata["name"],
+    )
+
+
+def _told(key: Key) -> str:
+    _, kind, namespace, name = key
+    return f"{kind} {namespace}/{name}" if namespace else f"{kind} {name}"
