@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nbformat import NotebookNode
 
-from nodeport_lab.book import status
+from nodeport_lab.book import evidence, status
 from nodeport_lab.book.atlas import atlases
 from nodeport_lab.book.catalogue import catalogue
 from nodeport_lab.book.compare import differences
@@ -51,7 +51,11 @@ def renew_runs(root: Path, say: Say, names: Sequence[str] = ()) -> None:
         if spec not in chosen and (target / spec.filename).is_file()
     }
     files = _files(specs, executed, kept)
-    for name, content in {**files, str(status.PAGE): stored_status(specs).encode()}.items():
+    pages = {
+        str(status.PAGE): stored_status(specs).encode(),
+        str(evidence.PAGE): evidence.current_page(root).encode(),
+    }
+    for name, content in {**files, **pages}.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
@@ -93,6 +97,7 @@ def build_site(root: Path, say: Say, execute: Execute = execute_all) -> Path:
         _keep(executed, work / "notebooks")
         _check(root, executed)
         say("every compared output is the committed one")
+        replaced[str(evidence.PAGE)] = evidence.current_page(root).encode()
         page = _executed_status(executed)
     source = work / "source"
     assemble(root, source, {**replaced, str(status.PAGE): page.encode()})
