@@ -42,7 +42,7 @@ from nodeport_lab.suites import SUITES
 from nodeport_lab.testbeds.embedded.addressing import plan_network
 from nodeport_lab.testbeds.interface import DEFAULT_DEADLINE
 from nodeport_lab.variations import split, vary
-from nodeport_lab.venues import find_venue
+from nodeport_lab.venues import venue
 from nodeport_lab.walk import Walk
 from nodeport_lab.walker import walk as follow
 
@@ -329,8 +329,8 @@ def _answered(questions: Sequence[experiment.Question], testbed: str, deadline: 
     shell = get_ipython()
     if shell is not None:
         check_injected(shell.user_ns["In"])
-    venue = find_venue(os.environ.get(TESTBED_VARIABLE, testbed))
-    return experiment.run_all(questions, venue=venue, deadline=deadline)
+    with venue(os.environ.get(TESTBED_VARIABLE, testbed)) as where:
+        return experiment.run_all(questions, venue=where, deadline=deadline)
 
 
 def _question(

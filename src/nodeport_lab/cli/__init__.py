@@ -11,6 +11,7 @@ import typer
 
 from nodeport_lab.cli.advise import advise_command
 from nodeport_lab.cli.catalogue import list_command
+from nodeport_lab.cli.compare import compare_command
 from nodeport_lab.cli.doctor import doctor_command
 from nodeport_lab.cli.execute import exec_command, shell_command
 from nodeport_lab.cli.run import run_command
@@ -47,6 +48,9 @@ app.command(
     epilog="Example: nodeport-lab advise -d calico-iptables --policy ipblock-nodes "
     "--from client-a --to nodeport:dev-worker",
 )(advise_command)
+app.command("compare", epilog="Example: nodeport-lab compare results/old results/new")(
+    compare_command
+)
 app.command("list", epilog="Example: nodeport-lab list")(list_command)
 app.command("doctor", epilog="Example: nodeport-lab doctor")(doctor_command)
 

@@ -12,18 +12,33 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from nodeport_lab import claims_file, documented, junit, locations, observations
+from nodeport_lab import claims_file, documented, junit, locations, observations, records
 from nodeport_lab.cli.shared import DIFFERS, OptionsOption, TestbedOption, err, out, pairs
+from nodeport_lab.cli.whereabouts import (
+    ContextOption,
+    DryRunOption,
+    EvidenceOption,
+    ExternalOption,
+    KubeconfigOption,
+    NamespaceOption,
+    NodeCidrOption,
+    PodCidrOption,
+    PrintRbacOption,
+    ServiceCidrOption,
+    subnet,
+)
 from nodeport_lab.dataplanes import DATAPLANES, find_dataplane
 from nodeport_lab.errors import LabError, UnknownNameError
-from nodeport_lab.experiment import Question, questions_of, run_all, runnable
+from nodeport_lab.experiment import Question, questions_of, run_all, runnable, scenario_of
 from nodeport_lab.model import Run
 from nodeport_lab.report import terminal
 from nodeport_lab.report.clients import report_by_client
 from nodeport_lab.suites import ALL, SUITES
+from nodeport_lab.testbeds.cluster import rights
+from nodeport_lab.testbeds.cluster.venue import ClusterVenue
 from nodeport_lab.testbeds.interface import DEFAULT_DEADLINE, Venue
 from nodeport_lab.variations import VARIATIONS
-from nodeport_lab.venues import find_venue
+from nodeport_lab.venues import Whereabouts, venue
 
 
 def run_command(  # noqa: PLR0913, PLR0917 - one parameter per option
@@ -55,6 +70,20 @@ def run_command(  # noqa: PLR0913, PLR0917 - one parameter per option
     deadline: Annotated[
         float, typer.Option(min=0.05, max=60, help="Seconds that a connection may take.")
     ] = DEFAULT_DEADLINE,
+    record: Annotated[
+        Path | None,
+        typer.Option("--record", metavar="FOLDER", help="Also keep each run as a dated file."),
+    ] = None,
+    context: ContextOption = None,
+    kubeconfig: KubeconfigOption = None,
+    namespace: NamespaceOption = None,
+    node_cidr: NodeCidrOption = None,
+    pod_cidr: PodCidrOption = None,
+    service_cidr: ServiceCidrOption = None,
+    external: ExternalOption = False,  # noqa: FBT002 - flags of the command line
+    evidence: EvidenceOption = False,  # noqa: FBT002
+    dry_run: DryRunOption = False,  # noqa: FBT002
+    print_rbac: PrintRbacOption = False,  # noqa: FBT002
 ) -> None:
     """Send the probes of a suite and print what became of them.
 
@@ -64,16 +93,31 @@ def run_command(  # noqa: PLR0913, PLR0917 - one parameter per option
 
     Exit code 2: wrong use, or something is missing on this machine.
     """
-    venue = find_venue(testbed)
-    questions, unanswered = runnable(_questions(suite, dataplane, option, policy), venue)
-    if not questions:
-        raise LabError("; ".join(unanswered))
-    if str(json_file) == str(junit_file) == "-":
-        raise LabError("--json and --junit cannot both go to standard output; name a file for one")
-    for name, file in (("--json", json_file), ("--junit", junit_file)):
-        if file is not None and not file.absolute().parent.is_dir():
-            raise LabError(f"{name}: there is no folder {file.absolute().parent}; create it first")
-    runs = _make(questions, venue, deadline)
+    if print_rbac:
+        _print_rbac(namespace)
+        return
+    _check_outputs(json_file, junit_file, record)
+    where = Whereabouts(
+        context,
+        kubeconfig,
+        namespace,
+        subnet("--node-cidr", node_cidr),
+        subnet("--pod-cidr", pod_cidr),
+        subnet("--service-cidr", service_cidr),
+        external,
+        evidence,
+    )
+    with venue(testbed, where) as place:
+        asked = _questions(suite, dataplane or place.own_dataplanes(), option, policy)
+        questions, unanswered = runnable(asked, place)
+        if not questions:
+            raise LabError("; ".join(unanswered))
+        if dry_run:
+            _preview(questions, unanswered, place)
+            return
+        runs = _make(questions, place, deadline)
+    for file in [records.write(records.stamped(run), record) for run in runs if record]:
+        err.print(f"Recorded in {file}.", soft_wrap=True)
     stated = claims_file.load(locations.claims_file()).documented
     if json_file is not None:
         _write(json_file, json.dumps(observations.to_json(runs), indent=1) + "\n")
@@ -82,6 +126,47 @@ def run_command(  # noqa: PLR0913, PLR0917 - one parameter per option
     _show(runs, stated, unanswered, err if "-" in {str(json_file), str(junit_file)} else out)
     if any(documented.compare(run, stated) for run in runs):
         raise typer.Exit(DIFFERS)
+
+
+def _preview(questions: Sequence[Question], unanswered: Sequence[str], place: Venue) -> None:
+    if not isinstance(place, ClusterVenue):
+        raise LabError(
+            f"--dry-run is for clusters; the testbed {place.name} creates nothing outside of its "
+            "own namespaces"
+        )
+    for scenario in dict.fromkeys(scenario_of(question, place) for question in questions):
+        for line in place.preview(scenario):
+            out.print(line, markup=False, soft_wrap=True)
+    for reason in unanswered:
+        out.print(f"not run: {reason}", markup=False, soft_wrap=True)
+
+
+def _print_rbac(namespace: str | None) -> None:
+    """The manifests to standard output, what each right is for beside them."""
+    extras = ("read-configuration", "host-network")
+    needed = extras if namespace else ("create-namespace", *extras)
+    for extra, wanted in (
+        ("every run", rights.BASE),
+        *((one, rights.EXTRAS[one]) for one in needed),
+    ):
+        for right in wanted:
+            err.print(
+                f"{extra}: {', '.join(right.verbs)} {right.resource} ({right.place}) - {right.why}",
+                markup=False,
+                soft_wrap=True,
+            )
+    sys.stdout.write(rights.print_rbac(namespace or rights.NAME, needed))
+
+
+def _check_outputs(json_file: Path | None, junit_file: Path | None, record: Path | None) -> None:
+    """Refuse what could not be written, before anything runs."""
+    if str(json_file) == str(junit_file) == "-":
+        raise LabError("--json and --junit cannot both go to standard output; name a file for one")
+    for name, file in (("--json", json_file), ("--junit", junit_file)):
+        if file is not None and not file.absolute().parent.is_dir():
+            raise LabError(f"{name}: there is no folder {file.absolute().parent}; create it first")
+    if record is not None:
+        records.check_folder(record)
 
 
 def _show(
