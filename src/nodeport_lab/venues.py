@@ -13,11 +13,15 @@ from nodeport_lab.errors import LabError, UnknownNameError
 from nodeport_lab.testbeds.cluster.venue import Choices, ClusterVenue
 from nodeport_lab.testbeds.embedded import EmbeddedVenue
 from nodeport_lab.testbeds.interface import Venue
+from nodeport_lab.testbeds.kind import KindVenue
+from nodeport_lab.testbeds.kind.venue import DEFAULT_NAME
 from nodeport_lab.testbeds.live import LiveVenue
 
-TESTBEDS = ("embedded", "live")
+TESTBEDS = ("embedded", "kind", "live")
 CONTEXT_VARIABLE = "NODEPORT_LAB_CONTEXT"
 """Names the context of a live cluster where no command line does, as in notebooks."""
+CLUSTER_VARIABLE = "NODEPORT_LAB_CLUSTER"
+"""The same for the cluster of the testbed `kind`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +37,9 @@ class Whereabouts:
         pod_cidr: subnet of the pods, the same.
         service_cidr: subnet of the cluster IPs, the same.
         external: whether this machine reaches the nodes, and calls as `external`.
-        evidence: whether the CNI's pods on the nodes are asked what policy saw.
+        evidence: whether the CNI's pods on the nodes are asked what policy saw; on kind
+            they always are.
+        cluster: the cluster of kind, where it is not the default one.
     """
 
     context: str | None = None
@@ -44,6 +50,7 @@ class Whereabouts:
     service_cidr: IPv4Network | None = None
     external: bool = False
     evidence: bool = False
+    cluster: str | None = None
 
     def given(self) -> Sequence[str]:
         """The names of what has been said."""
@@ -88,11 +95,17 @@ def check_embedded(name: str, purpose: str) -> None:
 def _found(name: str, where: Whereabouts) -> Venue:
     if name not in TESTBEDS:
         raise UnknownNameError("testbed", name, TESTBEDS)
+    belongs = "kind" if where.given() == ["cluster"] else "live"
+    if where.given() and name != belongs:
+        options = ", ".join(f"--{word.replace('_', '-')}" for word in where.given())
+        raise LabError(
+            f"{options} is for the testbed {belongs} and this is {name}; add -t {belongs}, or "
+            "leave it out"
+        )
     if name == "live":
         return _live(where)
-    if given := where.given():
-        options = ", ".join(f"--{word.replace('_', '-')}" for word in given)
-        raise LabError(f"{options} is for a live cluster and the testbed is {name}; add -t live")
+    if name == "kind":
+        return KindVenue(where.cluster or os.environ.get(CLUSTER_VARIABLE) or DEFAULT_NAME)
     return EmbeddedVenue()
 
 

@@ -10,10 +10,10 @@ from dataclasses import replace
 from typing import Any, cast
 
 import pytest
-from nodeport_lab.testbeds.cluster.connection import Connection
 from support.live_cluster import NODES, PLANE, LiveCluster, node
 
 from nodeport_lab.testbeds.cluster import detection, facts
+from nodeport_lab.testbeds.cluster.connection import Connection
 from nodeport_lab.testbeds.cluster.facts import Fact, Readings
 
 KUBEADM = {

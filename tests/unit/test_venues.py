@@ -66,7 +66,9 @@ def test_a_cluster_is_not_described_to_the_embedded_testbed() -> None:
     """An option without effect would be a promise that is not kept."""
     where = Whereabouts(namespace="team-a", pod_cidr=IPv4Network("10.0.0.0/8"))
     with (
-        pytest.raises(LabError, match=r"--namespace, --pod-cidr is for a live cluster"),
+        pytest.raises(
+            LabError, match=r"--namespace, --pod-cidr is for the testbed live and this is embedded"
+        ),
         venue("embedded", where),
     ):
         pass

@@ -13,10 +13,13 @@ from nodeport_lab.cli.advise import advise_command
 from nodeport_lab.cli.catalogue import list_command
 from nodeport_lab.cli.compare import compare_command
 from nodeport_lab.cli.doctor import doctor_command
+from nodeport_lab.cli.down import down_command
 from nodeport_lab.cli.execute import exec_command, shell_command
 from nodeport_lab.cli.run import run_command
 from nodeport_lab.cli.shared import INTERRUPTED, MISUSED, err
+from nodeport_lab.cli.status import status_command
 from nodeport_lab.cli.trace import trace_command
+from nodeport_lab.cli.up import up_command
 from nodeport_lab.errors import LabError
 
 app = typer.Typer(
@@ -48,6 +51,9 @@ app.command(
     epilog="Example: nodeport-lab advise -d calico-iptables --policy ipblock-nodes "
     "--from client-a --to nodeport:dev-worker",
 )(advise_command)
+app.command("up", epilog="Example: nodeport-lab up -d calico-iptables")(up_command)
+app.command("status", epilog="Example: nodeport-lab status")(status_command)
+app.command("down", epilog="Example: nodeport-lab down")(down_command)
 app.command("compare", epilog="Example: nodeport-lab compare results/old results/new")(
     compare_command
 )

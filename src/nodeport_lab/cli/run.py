@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from nodeport_lab import claims_file, documented, junit, locations, observations, records
 from nodeport_lab.cli.shared import DIFFERS, OptionsOption, TestbedOption, err, out, pairs
 from nodeport_lab.cli.whereabouts import (
+    ClusterOption,
     ContextOption,
     DryRunOption,
     EvidenceOption,
@@ -74,6 +75,7 @@ def run_command(  # noqa: PLR0913, PLR0917 - one parameter per option
         Path | None,
         typer.Option("--record", metavar="FOLDER", help="Also keep each run as a dated file."),
     ] = None,
+    cluster: ClusterOption = None,
     context: ContextOption = None,
     kubeconfig: KubeconfigOption = None,
     namespace: NamespaceOption = None,
@@ -106,6 +108,7 @@ def run_command(  # noqa: PLR0913, PLR0917 - one parameter per option
         subnet("--service-cidr", service_cidr),
         external,
         evidence,
+        cluster,
     )
     with venue(testbed, where) as place:
         asked = _questions(suite, dataplane or place.own_dataplanes(), option, policy)

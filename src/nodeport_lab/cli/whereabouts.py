@@ -12,6 +12,14 @@ from nodeport_lab.errors import LabError
 
 _PANEL = "Live clusters"
 
+ClusterOption = Annotated[
+    str | None,
+    typer.Option(
+        "--cluster",
+        help="With -t kind: the name given to nodeport-lab up. Default: dev.",
+        rich_help_panel=_PANEL,
+    ),
+]
 ContextOption = Annotated[
     str | None,
     typer.Option(

@@ -1,0 +1,116 @@
+"""`nodeport-lab up`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import Progress as Bar
+from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from nodeport_lab.cli.shared import INTERRUPTED, DataplaneOption, err, out, pairs
+from nodeport_lab.dataplanes import find_dataplane
+from nodeport_lab.testbeds.kind import cluster, overrides, pins
+from nodeport_lab.testbeds.kind.cluster import Progress
+from nodeport_lab.testbeds.kind.request import Request
+from nodeport_lab.testbeds.kind.venue import DEFAULT_NAME
+
+NameOption = Annotated[str, typer.Option("--name", help="Of the cluster.")]
+SkipCniOption = Annotated[
+    bool, typer.Option("--skip-cni", help="Leave installing the CNI plugin to you.")
+]
+
+
+def up_command(  # noqa: PLR0913, PLR0917 - one parameter per option
+    dataplane: DataplaneOption,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-o",
+            "--option",
+            metavar="NAME=VALUE",
+            help="An option of the dataplane; may be repeated.",
+        ),
+    ] = None,
+    name: NameOption = DEFAULT_NAME,
+    config: Annotated[
+        str, typer.Option("--config", help="How many nodes: dev, or atlas with one worker more.")
+    ] = "dev",
+    overrides_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--overrides",
+            metavar="FILE",
+            help="Own images, manifests and charts instead of the pinned ones. "
+            f"Default: ${overrides.VARIABLE}.",
+        ),
+    ] = None,
+    skip_cni: SkipCniOption = False,  # noqa: FBT002 - Typer's way of a flag
+    load_images: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--load-images",
+            metavar="FILE|IMAGE",
+            help="An archive, or an image of the local engine, to load into the nodes; may be "
+            "repeated.",
+        ),
+    ] = None,
+) -> None:
+    """Make a cluster with kind on this machine and install a dataplane in it.
+
+    A cluster that was made before is used again if it is what is asked for. The cluster has a
+    kubeconfig of its own; yours is not written.
+
+    Exit code 0: it is ready.
+
+    Exit code 2: it cannot be had; nothing is left behind, or it is said what is.
+    """
+    asked = Request(
+        name=name,
+        dataplane=find_dataplane(dataplane),
+        options=pairs(option),
+        shape=config,
+        overrides=overrides.load(overrides_file),
+        skip_cni=skip_cni,
+        load_images=tuple(load_images or ()),
+    )
+    try:
+        with _shown() as progress:
+            made = cluster.up(asked, progress)
+    except KeyboardInterrupt:
+        err.print(
+            f"nodeport-lab: interrupted; {cluster.what_is_left(name)}",
+            markup=False,
+            soft_wrap=True,
+        )
+        raise typer.Exit(INTERRUPTED) from None
+    if cluster.INSTALL in made.steps and asked.dataplane.name.startswith("calico"):
+        tags = ", ".join(pins.unpinned())
+        out.print(f"Pinned by tag only, no digest is known: {tags}", soft_wrap=True)
+    kubectl = f"kubectl --kubeconfig {made.kubeconfig} --context {made.context}"
+    out.print(f"The cluster {name} is there: {kubectl} get nodes", markup=False, soft_wrap=True)
+
+
+@contextmanager
+def _shown() -> Iterator[Progress]:
+    """What `up` does, as it does it: a line per step that is done, and one that is not."""
+    with Bar(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        TimeElapsedColumn(),
+        console=err,
+        transient=True,
+        disable=not err.is_terminal,
+    ) as bar:
+        task = bar.add_task("", total=None)
+
+        def show(step: str, said: str | None = None, seconds: float | None = None) -> None:
+            if seconds is None:
+                bar.update(task, description=f"{step}: {said}" if said else step)
+            else:
+                bar.console.print(f"{step}: {seconds:.1f} s", markup=False, soft_wrap=True)
+
+        yield show

@@ -1,0 +1,96 @@
+"""What is installed, exactly: versions, addresses and checksums, read from `pins.yml`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import yaml
+
+_CGROUP_V1 = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Artefact:
+    """A file to be fetched.
+
+    Attributes:
+        name: what it is called in a file of overrides.
+        url: where it lies; may be the path of a file.
+        sha256: of its content, in hexadecimal digits.
+        source: where the checksum was read.
+    """
+
+    name: str
+    url: str
+    sha256: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pins:
+    """Everything that is pinned.
+
+    Attributes:
+        kind: the program, as of the version that was tried.
+        kind_version: that version, like `v0.33.0`.
+        oldest_kind: the oldest version that works.
+        node: image of the nodes, by digest.
+        old_node: the same, for hosts with cgroup v1.
+        calico_version: like `v3.32.1`.
+        calico_kubernetes: oldest and newest minor version of Kubernetes that Calico is
+            tested with.
+        calico: manifests, in the order in which they are applied.
+        cilium: value of the option `ciliumVersion` -> Helm chart.
+        unpinned: images that are pinned by their tag alone.
+    """
+
+    kind: Artefact
+    kind_version: str
+    oldest_kind: str
+    node: str
+    old_node: str
+    calico_version: str
+    calico_kubernetes: tuple[str, str]
+    calico: tuple[Artefact, ...]
+    cilium: dict[str, Artefact]
+    unpinned: tuple[str, ...]
+
+
+@cache
+def load() -> Pins:
+    """Read the pins that the package carries."""
+    text = resources.files(__package__).joinpath("pins.yml").read_text(encoding="utf-8")
+    read: dict[str, Any] = yaml.safe_load(text)
+    nodes = {
+        node["cgroup"] == _CGROUP_V1: f"{node['image']}@{node['digest']}" for node in read["nodes"]
+    }
+    kind, calico = read["kind"], read["calico"]
+    oldest, newest = calico["kubernetes"]
+    return Pins(
+        kind=Artefact("kind", kind["url"], kind["sha256"], kind["source"]),
+        kind_version=kind["version"],
+        oldest_kind=kind["oldest"],
+        node=nodes[False],
+        old_node=nodes[True],
+        calico_version=calico["version"],
+        calico_kubernetes=(oldest, newest),
+        calico=tuple(
+            Artefact(one["name"], one["url"], one["sha256"], calico["source"])
+            for one in calico["manifests"]
+        ),
+        cilium={
+            one["option"]: Artefact(
+                f"cilium-{one['version']}.tgz", one["url"], one["sha256"], one["source"]
+            )
+            for one in read["cilium"]
+        },
+        unpinned=tuple(calico["images"]),
+    )
+
+
+def unpinned() -> tuple[str, ...]:
+    """Images whose digest is not known, and that are pinned by their tag."""
+    return load().unpinned

@@ -1,0 +1,69 @@
+"""A cluster that `nodeport-lab up` has made, as a place for testbeds."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from nodeport_lab.dataplanes import Dataplane
+from nodeport_lab.errors import PrerequisiteError
+from nodeport_lab.testbeds.cluster.connection import Connection
+from nodeport_lab.testbeds.cluster.facts import Fact
+from nodeport_lab.testbeds.cluster.venue import Choices, ClusterVenue
+from nodeport_lab.testbeds.kind.cluster import WAIT, remembered
+
+DEFAULT_NAME = "dev"
+_SOURCE = "as asked for by nodeport-lab up"
+
+
+class KindVenue(ClusterVenue):
+    """See `ClusterVenue`; node ports and cluster IPs are those of the manifests."""
+
+    def __init__(
+        self,
+        name: str = DEFAULT_NAME,
+        *,
+        evidence: bool = True,
+    ) -> None:
+        """Describe the venue; the cluster is not asked anything yet.
+
+        Args:
+            name: of the cluster.
+            evidence: whether the CNI's pods on the nodes are asked what policy saw.
+
+        Raises:
+            PrerequisiteError: there is no such cluster, or it was not finished.
+        """
+        self.state = state = remembered(name)
+        if WAIT not in state.steps:
+            raise PrerequisiteError(
+                f"the cluster {name} was not finished; run nodeport-lab up with its options again, "
+                f"or remove it with: nodeport-lab down --name {name}"
+            )
+        super().__init__(
+            "kind",
+            lambda: Connection(state.kubeconfig, state.context),
+            Choices(images=state.images),
+            keep_addresses=True,
+            external=state.reachable,
+            evidence=evidence,
+        )
+
+    @cached_property
+    def dataplane(self) -> Fact:
+        """The dataplane that the cluster runs, or was to run where it does not tell."""
+        found = super().dataplane
+        return found if found.value is not None else Fact(self.state.asked.dataplane, _SOURCE)
+
+    def _detected(self, dataplane: Dataplane) -> dict[str, Fact]:
+        """What the cluster tells, and where it does not, what it was asked to be."""
+        found = super()._detected(dataplane)
+        asked = self.state.asked
+        if asked.dataplane != dataplane.name:
+            return found
+        return {
+            name: found[name]
+            if name in found and found[name].value is not None
+            else Fact(asked.options[name], _SOURCE)
+            for name in dataplane.options
+            if name in asked.options
+        }

@@ -1,0 +1,469 @@
+"""`up`, `status` and `down`: what they do, refuse, leave behind and remove.
+
+docker, kind, helm and the cluster's API are stand-ins (see support.stand_ins): what is tested
+is which calls are made, in which order, with which arguments, and what is remembered. No node
+runs; Calico's manifests and Cilium's chart are small files of the test.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+import yaml
+from support.stand_ins import NODES, Api, Programs
+
+from nodeport_lab.dataplanes import DATAPLANES
+from nodeport_lab.errors import LabError, PrerequisiteError, TestbedError
+from nodeport_lab.testbeds.cluster.connection import Connection
+from nodeport_lab.testbeds.kind import cluster, overrides, state
+from nodeport_lab.testbeds.kind.overrides import Overrides
+from nodeport_lab.testbeds.kind.request import Request
+from nodeport_lab.testbeds.kind.state import State
+
+CRDS = """
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: installations.operator.tigera.io}
+"""
+OPERATOR = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: tigera-operator, namespace: tigera-operator}
+spec: {template: {spec: {containers: [{name: operator, image: "quay.io/tigera/operator:v1"}]}}}
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: tigera-operator}
+---
+"""
+
+
+class Bench:
+    """Stand-in programs, a stand-in API, and what `up` told of its steps."""
+
+    def __init__(self, folder: Path) -> None:
+        """Lay out the programs, and own copies of what would be fetched."""
+        self.programs = Programs(folder / "bin")
+        self.programs.link_tools()
+        self.api = Api()
+        self.told: list[tuple[str, str | None, float | None]] = []
+        self.connections: list[tuple[Path, str]] = []
+        files = {
+            "v1_crd_projectcalico_org.yaml": CRDS,
+            "tigera-operator.yaml": OPERATOR,
+            "cilium-1.18.12.tgz": "chart",
+            "cilium-1.20.0.tgz": "newer chart",
+        }
+        own = {}
+        for name, text in files.items():
+            (folder / name).write_text(text)
+            digest = hashlib.sha256(text.encode()).hexdigest()
+            own[name] = {"url": name, "sha256": digest}
+        calico = {name: one for name, one in own.items() if name.endswith(".yaml")}
+        charts = {name: one for name, one in own.items() if name.endswith(".tgz")}
+        self.file = folder / "overrides.yaml"
+        self.file.write_text(yaml.safe_dump({"manifests": calico, "charts": charts}))
+
+    @property
+    def overrides(self) -> Overrides:
+        """The own copies."""
+        return overrides.load(self.file)
+
+    def request(self, dataplane: str = "cilium", **more: Any) -> Request:  # noqa: ANN401 - fields
+        """A request for the cluster dev."""
+        fields = {"overrides": self.overrides, **more}
+        return Request("dev", DATAPLANES[dataplane], **fields)
+
+    def opened(self, kubeconfig: Path, context: str) -> Connection:
+        """The stand-in API."""
+        self.connections.append((kubeconfig, context))
+        return cast("Connection", self.api)
+
+    def progress(self, step: str, said: str | None = None, seconds: float | None = None) -> None:
+        """Note a step."""
+        self.told.append((step, said, seconds))
+
+    def up(self, asked: Request | None = None) -> State:
+        """Make it."""
+        return cluster.up(asked or self.request(), self.progress, opened=self.opened)
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    """A machine with stand-ins, and directories of its own."""
+    found = Bench(tmp_path)
+    monkeypatch.setenv("PATH", found.programs.path)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "users"))
+    monkeypatch.delenv("KIND_EXPERIMENTAL_PROVIDER", raising=False)
+    monkeypatch.delenv(overrides.VARIABLE, raising=False)
+    monkeypatch.setattr("time.sleep", lambda _seconds: None)
+    return found
+
+
+def test_up_makes_nodes_installs_cilium_and_times_every_step(bench: Bench) -> None:
+    """No waiting in kind itself, and the user's kubeconfig is not touched."""
+    made = bench.up()
+    folder = state.directory("dev")
+    (create,) = [call for call in bench.programs.calls if call.startswith("kind create")]
+    assert create == (
+        f"kind create cluster --name dev --config {folder}/kind.yaml --kubeconfig "
+        f"{folder}/kubeconfig --wait 0s provider=docker"
+    )
+    (helm,) = [call for call in bench.programs.calls if call.startswith("helm upgrade")]
+    assert "upgrade --install cilium" in helm
+    assert f"--kubeconfig {folder}/kubeconfig --kube-context kind-dev" in helm
+    values = yaml.safe_load((folder / "cilium-values.yaml").read_text())
+    assert values["kubeProxyReplacement"] == "false"
+    assert list(made.steps) == [
+        cluster.CHECK,
+        cluster.CREATE,
+        cluster.INSTALL,
+        cluster.WAIT,
+    ]
+    ended = [step for step, _, seconds in bench.told if seconds is not None]
+    assert ended == list(made.steps)
+    assert bench.connections == [(folder / "kubeconfig", "kind-dev")]
+    assert bench.api.closed
+    assert not Path(os.environ["KUBECONFIG"]).exists()
+
+
+def test_what_is_remembered_is_private(bench: Bench) -> None:
+    """The kubeconfig holds a key."""
+    made = bench.up()
+    assert made.kubeconfig.stat().st_mode & 0o777 == 0o600
+    assert made.kubeconfig.parent.stat().st_mode & 0o777 == 0o700
+    assert state.load("dev") == made
+
+
+def test_calico_is_applied_definitions_first_then_the_operator_then_what_it_is_asked(
+    bench: Bench,
+) -> None:
+    """A namespace comes before what lives in it, and images can be replaced."""
+    own = replace(bench.overrides, images={"quay.io/tigera/operator:v1": "mirror/operator:v1"})
+    bench.up(bench.request("calico-iptables", overrides=own))
+    assert [one["kind"] for one in bench.api.applied] == [
+        "CustomResourceDefinition",
+        "Namespace",
+        "Deployment",
+        "FelixConfiguration",
+        "Installation",
+    ]
+    assert "mirror/operator:v1" in str(bench.api.applied[2])
+    assert not any(call.startswith("helm") for call in bench.programs.calls)
+
+
+def test_a_cluster_that_matches_is_used_again(bench: Bench) -> None:
+    """Nothing is created or installed twice."""
+    bench.up()
+    before = len(bench.programs.calls)
+    again = bench.up()
+    later = bench.programs.calls[before:]
+    assert not any(call.startswith(("kind create", "helm upgrade")) for call in later)
+    assert again.containers == {f"id{number}": name for number, name in enumerate(NODES, 1)}
+
+
+@pytest.mark.parametrize(
+    ("other", "told"),
+    [
+        ({"dataplane": "cilium-kpr"}, "dataplane cilium, not cilium-kpr"),
+        ({"options": {"policyCIDRMatchMode": "nodes"}}, "policyCIDRMatchMode=none, not nodes"),
+        ({"shape": "atlas"}, "other nodes, another node image or other subnets"),
+    ],
+)
+def test_a_cluster_that_differs_is_refused(bench: Bench, other: dict[str, Any], told: str) -> None:
+    """With the difference, and how to get rid of it."""
+    bench.up()
+    with pytest.raises(PrerequisiteError, match=f"{told}.*nodeport-lab down --name dev"):
+        bench.up(bench.request(**other))
+    assert bench.programs.containers == list(NODES)
+
+
+def test_other_values_of_the_chart_are_a_difference_too(bench: Bench) -> None:
+    """They come from the user's file."""
+    bench.up()
+    own = replace(bench.overrides, cilium_values={"debug": {"enabled": True}})
+    with pytest.raises(PrerequisiteError, match="another version or configuration of its CNI"):
+        bench.up(bench.request(overrides=own))
+
+
+def test_a_cluster_of_somebody_else_is_neither_used_nor_removed(bench: Bench) -> None:
+    """It has the name, and the lab knows nothing of it."""
+    bench.programs.says("containers", "other1 dev-control-plane\n")
+    with pytest.raises(PrerequisiteError, match="nodeport-lab did not make"):
+        bench.up()
+    with pytest.raises(PrerequisiteError, match="nodeport-lab did not make"):
+        cluster.down("dev")
+    assert bench.programs.containers == ["dev-control-plane"]
+
+
+def test_a_namesake_made_after_ours_was_removed_is_somebody_elses(bench: Bench) -> None:
+    """Containers are known by their ids, not by their names."""
+    bench.up()
+    bench.programs.says("containers", "other1 dev-control-plane\n")
+    with pytest.raises(PrerequisiteError, match="nodeport-lab did not make"):
+        bench.up()
+    with pytest.raises(PrerequisiteError, match="nodeport-lab did not make"):
+        cluster.down("dev")
+    assert bench.programs.containers == ["dev-control-plane"]
+
+
+def test_a_cluster_whose_nodes_are_gone_is_made_anew(bench: Bench) -> None:
+    """Somebody has removed it with kind."""
+    bench.up()
+    bench.programs.remove("containers")
+    bench.up()
+    creations = [call for call in bench.programs.calls if call.startswith("kind create")]
+    assert len(creations) == 2
+
+
+def test_a_cluster_whose_nodes_stand_still_is_refused(bench: Bench) -> None:
+    """Their addresses may change when they start."""
+    bench.up()
+    (bench.programs.folder / "containers").rename(bench.programs.folder / "stopped")
+    with pytest.raises(PrerequisiteError, match="not all nodes of the cluster dev run"):
+        bench.up()
+    assert cluster.down("dev")
+    assert state.load("dev") is None
+
+
+def test_what_kind_complains_of_is_told_and_nothing_is_left(bench: Bench) -> None:
+    """It was kind itself that removed its nodes."""
+    bench.programs.says("create-fails", "Creating cluster\nERROR: failed to create: port taken\n")
+    with pytest.raises(TestbedError, match=r"failed to create: port taken; nothing is left"):
+        bench.up()
+    assert state.load("dev") is None
+    assert not state.directory("dev").exists()
+
+
+def test_a_full_disk_is_told_as_such(bench: Bench) -> None:
+    """Whichever program met it."""
+    bench.programs.says("create-fails", "ERROR: write /x: no space left on device\n")
+    with pytest.raises(TestbedError, match="found the disk full; free some space"):
+        bench.up()
+
+
+def test_nodes_that_kind_has_left_are_named_and_down_removes_them(bench: Bench) -> None:
+    """A half-made cluster is not used."""
+    bench.programs.says("create-fails", "ERROR: kubeadm init failed\n")
+    bench.programs.says("create-leaves", "")
+    with pytest.raises(TestbedError, match=r"dev-worker2.*nodeport-lab down --name dev"):
+        bench.up()
+    assert cluster.status("dev", opened=bench.opened).ready is False
+    with pytest.raises(PrerequisiteError, match="half-made"):
+        bench.up()
+    assert cluster.down("dev") == sorted(NODES)
+    assert bench.programs.containers == []
+    assert not state.directory("dev").exists()
+
+
+def failing_install(bench: Bench) -> None:
+    """Have the installation of Cilium fail."""
+    bench.programs.says("helm-fails", "Error: chart is broken\n")
+
+
+def failing_load(bench: Bench) -> None:
+    """Have loading an archive fail."""
+    bench.programs.says("load-fails", "ERROR: failed to load image\n")
+
+
+def never_ready(bench: Bench) -> None:
+    """Have a DaemonSet never come."""
+    bench.api.missing.add("cilium")
+
+
+@pytest.mark.parametrize(
+    ("broken", "told"),
+    [
+        (failing_load, "failed to load image"),
+        (failing_install, "chart is broken"),
+        (never_ready, "DaemonSet kube-system/cilium is not rolled out"),
+    ],
+)
+def test_after_a_failure_up_goes_on_where_it_was_and_down_removes_it(
+    bench: Bench,
+    monkeypatch: pytest.MonkeyPatch,
+    broken: Callable[[Bench], None],
+    told: str,
+) -> None:
+    """The nodes are not made again."""
+    monkeypatch.setattr(cluster, "_READY_WITHIN", 0.1)
+    archive = bench.file.parent / "images.tar"
+    archive.write_text("tar")
+    asked = bench.request(load_images=(str(archive),))
+    broken(bench)
+    with pytest.raises(TestbedError, match=f"{told}.*nodeport-lab down --name dev"):
+        bench.up(asked)
+    for name in ("helm-fails", "load-fails"):
+        (bench.programs.folder / name).unlink(missing_ok=True)
+    bench.api.missing.clear()
+    assert cluster.WAIT in bench.up(asked).steps
+    creations = [call for call in bench.programs.calls if call.startswith("kind create")]
+    assert len(creations) == 1
+    assert cluster.down("dev") == sorted(NODES)
+
+
+def test_a_refused_manifest_fails_up_with_the_clusters_own_words(bench: Bench) -> None:
+    """And what is left is said."""
+    bench.api.refuses.add("Installation")
+    with pytest.raises(TestbedError, match=r"apply Installation: the cluster refuses it.*left"):
+        bench.up(bench.request("calico-iptables"))
+    assert bench.api.closed
+
+
+@pytest.mark.parametrize(
+    ("last", "left"),
+    [
+        (cluster.CHECK, False),
+        (cluster.CREATE, False),
+        (cluster.INSTALL, True),
+        (cluster.WAIT, True),
+    ],
+)
+def test_ctrl_c_at_any_step_says_what_is_left(bench: Bench, last: str, left: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    """And `down` removes it, whatever it is."""
+
+    def interrupted(step: str, said: str | None = None, seconds: float | None = None) -> None:
+        del said, seconds
+        if step == last:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        cluster.up(bench.request(), interrupted, opened=bench.opened)
+    assert ("down --name dev" in cluster.what_is_left("dev")) is left
+    assert cluster.down("dev") == (sorted(NODES) if left else [])
+    assert bench.programs.containers == []
+    assert cluster.what_is_left("dev") == "nothing is left behind"
+
+
+def test_ctrl_c_while_kind_works_stops_kind_and_exits_with_130(bench: Bench) -> None:
+    """The real command in a process of its own, interrupted by a signal."""
+    bench.programs.says("create-hangs", "")
+    script = (
+        "import typer\nfrom nodeport_lab.cli.up import up_command\n"
+        "app = typer.Typer()\napp.command()(up_command)\napp()\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, "-d", "cilium", "--overrides", str(bench.file)],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    end = time.monotonic() + 10
+    while not (bench.programs.folder / "containers").exists() and time.monotonic() < end:
+        process.poll()
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=10)
+    assert process.returncode == 130
+    assert "interrupted; what is left are the containers dev-control-plane" in told
+    assert "nodeport-lab down --name dev" in told
+    assert cluster.down("dev") == sorted(NODES)
+
+
+def test_without_a_cni_plugin_up_waits_for_the_api_only_and_can_install_it_later(
+    bench: Bench,
+) -> None:
+    """Helm is not even asked for."""
+    bench.programs.remove("helm")
+    bench.api.missing.add("cilium")
+    made = bench.up(bench.request(skip_cni=True))
+    assert list(made.steps) == [cluster.CHECK, cluster.CREATE, cluster.WAIT]
+    assert cluster.status("dev", opened=bench.opened).ready is None
+    with pytest.raises(PrerequisiteError, match="program helm is missing"):
+        bench.up()
+
+
+def test_images_are_loaded_from_archives_and_saved_for_one_platform_first(bench: Bench) -> None:
+    """As nodes refuse an index that names other platforms; and the chart asks for tags then."""
+    archive = bench.file.parent / "images.tar"
+    archive.write_text("archive")
+    bench.programs.says("images", "quay.io/cilium/cilium:v1.18.12\n")
+    bench.up(bench.request(load_images=(str(archive), "quay.io/cilium/cilium:v1.18.12")))
+    calls = [call for call in bench.programs.calls if " image save" in call or "kind load" in call]
+    assert calls[0] == f"kind load image-archive {archive} --name dev provider=docker"
+    assert calls[1].startswith("docker image save --platform linux/amd64 --output ")
+    assert calls[1].endswith(" quay.io/cilium/cilium:v1.18.12")
+    assert calls[2].startswith("kind load image-archive ")
+    assert not any("load docker-image" in call for call in calls)
+    values = yaml.safe_load((state.directory("dev") / "cilium-values.yaml").read_text())
+    assert values["image"]["useDigest"] is False
+
+
+def test_an_image_that_is_nowhere_is_refused_before_anything_is_created(bench: Bench) -> None:
+    """It is neither a file nor known to the engine."""
+    with pytest.raises(PrerequisiteError, match="neither an archive nor an image that docker has"):
+        bench.up(bench.request(load_images=("nowhere:v1",)))
+    assert not bench.programs.created
+
+
+def test_podman_is_told_to_kind_and_saves_without_a_platform(bench: Bench) -> None:
+    """It is used where docker is not there."""
+    bench.programs.podman()
+    bench.programs.says("images", "hello:v1\n")
+    bench.up(bench.request(load_images=("hello:v1",)))
+    assert any("kind create" in call and "provider=podman" in call for call in bench.programs.calls)
+    (save,) = [call for call in bench.programs.calls if " image save" in call]
+    assert "--platform" not in save
+
+
+@pytest.mark.parametrize("how", ["no kind", "kind fails"])
+def test_down_needs_only_the_engine(bench: Bench, how: str) -> None:
+    """It removes the containers itself then."""
+    bench.up()
+    if how == "no kind":
+        bench.programs.remove("kind")
+    else:
+        bench.programs.says("delete-fails", "")
+    assert cluster.down("dev") == sorted(NODES)
+    assert "docker rm --force --volumes id1 id2 id3" in bench.programs.calls
+    assert not state.directory("dev").exists()
+
+
+def test_down_twice_and_of_nothing_is_fine(bench: Bench) -> None:
+    """Also where the engine has lost the containers."""
+    assert cluster.down("dev") == []
+    bench.up()
+    bench.programs.remove("containers")
+    assert cluster.status("dev", opened=bench.opened).ready is False
+    assert cluster.down("dev") == []
+    assert state.load("dev") is None
+
+
+def test_down_says_when_the_engine_does_not_run(bench: Bench) -> None:
+    """Forgetting the cluster would leave its containers behind."""
+    bench.up()
+    bench.programs.says("docker-fails", "Cannot connect to the Docker daemon\n")
+    with pytest.raises(PrerequisiteError, match="docker does not answer"):
+        cluster.down("dev")
+    assert state.load("dev") is not None
+
+
+def test_status_tells_nodes_and_what_is_amiss(bench: Bench) -> None:
+    """Read from the cluster's own objects."""
+    with pytest.raises(PrerequisiteError, match=r"has made no cluster dev.*nodeport-lab up"):
+        cluster.status("dev", opened=bench.opened)
+    bench.up()
+    found = cluster.status("dev", opened=bench.opened)
+    assert (found.ready, found.said, found.nodes) == (True, None, dict.fromkeys(NODES, True))
+    bench.api.missing.add("coredns")
+    found = cluster.status("dev", opened=bench.opened)
+    assert (found.ready, found.said) == (False, "Deployment kube-system/coredns is not rolled out")
+
+
+def test_a_state_that_cannot_be_read_is_told_with_the_way_out(bench: Bench) -> None:
+    """It names what to remove by hand."""
+    bench.up()
+    (state.directory("dev") / "cluster.json").write_text("{")
+    with pytest.raises(LabError, match="kind delete cluster --name dev"):
+        cluster.down("dev")
