@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import http.client
 import os
 import tempfile
-import urllib.error
 import urllib.request
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -31,8 +31,13 @@ def fetch(artefact: Artefact) -> Path:
         PrerequisiteError: it cannot be fetched or kept, or its checksum is another one.
     """
     scheme = urlsplit(artefact.url).scheme
-    if scheme not in _SCHEMES:
+    if scheme in {"", "file"}:
         return _given(artefact)
+    if scheme not in _SCHEMES:
+        raise PrerequisiteError(
+            f"{artefact.name}: {artefact.url} cannot be fetched, since {scheme} is not known here; "
+            "name an http(s) address or a file"
+        )
     kept = cache_directory() / f"{artefact.sha256[:16]}-{artefact.name}"
     if kept.is_file() and _sha256(kept.read_bytes()) == artefact.sha256:
         return kept
@@ -59,7 +64,7 @@ def _downloaded(artefact: Artefact) -> bytes:
     try:
         with urllib.request.urlopen(artefact.url, timeout=_TIME_OUT) as answer:  # noqa: S310 - http(s), see fetch
             content: bytes = answer.read()
-    except (urllib.error.URLError, OSError) as error:
+    except (OSError, http.client.HTTPException, ValueError) as error:
         reason = getattr(error, "reason", None) or error
         raise PrerequisiteError(
             f"{artefact.url} cannot be fetched ({reason}); try again, or name a copy of "

@@ -26,6 +26,7 @@ _START = {
     "docker": "start it with: sudo systemctl start docker (or start Docker Desktop)",
     "podman": "start it with: podman machine start, or see: podman info",
 }
+_NO_PLATFORM = ("unknown flag", "requires API version")  # Docker 20.10's client, its daemon
 _PLATFORMS = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
@@ -149,12 +150,19 @@ class Engine:
 
         Without the platform, Docker's newer store writes an index that names parts which are
         not there, and nodes refuse it (kubernetes-sigs/kind#3795). Podman keeps one platform
-        and knows no such option.
+        and knows no such option, nor does a Docker older than that store, which needs none.
         """
-        only = ["--platform", platform] if self.name == "docker" else []
-        programs.run(
-            [self.name, "image", "save", *only, "--output", str(archive), image], within=_SLOW
-        )
+        save = [self.name, "image", "save"]
+        rest = ["--output", str(archive), image]
+        if self.name == "docker":
+            try:
+                programs.run([*save, "--platform", platform, *rest], within=_SLOW)
+            except TestbedError as error:
+                if not any(words in str(error) for words in _NO_PLATFORM):
+                    raise
+            else:
+                return
+        programs.run([*save, *rest], within=_SLOW)
 
     def _docker(self, told: dict[str, Any]) -> Host:
         told_cgroup = str(told.get("CgroupVersion") or "")

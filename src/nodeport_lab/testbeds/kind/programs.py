@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -10,6 +11,9 @@ from dataclasses import dataclass
 
 from nodeport_lab.errors import PrerequisiteError, TestbedError
 
+_BELOW = "Command Output:"  # before what kind quotes of the engine
+_COMMAND = re.compile(r'command "(\S+ \S+)[^\n]*" failed with error: exit status \d+')
+_TELLING = re.compile(r"\berror(:| response)", re.IGNORECASE)
 _REMEDIES = {
     "kind": "install it from https://kind.sigs.k8s.io/docs/user/quick-start/#installation",
     "helm": "install it from https://helm.sh/docs/intro/install/",
@@ -36,11 +40,20 @@ class Ended:
 
     @property
     def complaint(self) -> str:
-        """Its last error, on one line."""
-        lines = [line.strip() for line in (self.errors or self.output).splitlines()]
-        said = [line for line in lines if line]
-        telling = [line for line in said if line.lower().startswith("error")] or said[-1:]
-        return telling[0].removeprefix("ERROR: ") if telling else f"exit code {self.code}"
+        """Its last error, on one line; kind prints the cause below its own error."""
+        text = self.errors or self.output
+        said = _lines(text)
+        if not said:
+            return f"exit code {self.code}"
+        own = next((line for line in said if line.lower().startswith("error")), said[-1])
+        below = _lines(text.partition(_BELOW)[2])
+        cause = next((line for line in below if _TELLING.search(line)), "".join(below[:1]))
+        told = _COMMAND.sub(r"`\1` failed", own.removeprefix("ERROR: "))
+        return f"{told} ({cause})" if cause else told
+
+
+def _lines(text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines() if line.strip()]
 
 
 def check(program: str, purpose: str) -> None:
