@@ -1,9 +1,9 @@
 """A small Kubernetes API server over real HTTP and websockets, for the real client.
 
-Imitated: discovery, create, server-side apply (the body replaces what it names; field
-ownership is not tracked), get, list by labels with paging, delete with a uid precondition,
-SelfSubjectAccessReview, logs, and exec with the channels of `v4.channel.k8s.io` and
-`v5.channel.k8s.io`. Source of the forms: the Kubernetes API conventions and
+Imitated: the bearer token, discovery, create, server-side apply (the body replaces what it
+names; field ownership is not tracked), get, list by labels with paging, delete with a uid
+precondition, finalizers, SelfSubjectAccessReview, logs, and exec with the channels of
+`v4.channel.k8s.io` and `v5.channel.k8s.io`. Source of the forms: the Kubernetes API conventions and
 k8s.io/client-go/tools/remotecommand. Faults are injected by the test.
 """
 
@@ -23,7 +23,7 @@ from aiohttp import WSMsgType, web
 
 Key = tuple[str, str | None, str]
 
-_RESOURCES = {
+_RESOURCES: dict[str, dict[str, tuple[str, bool]]] = {
     "v1": {
         "namespaces": ("Namespace", False),
         "nodes": ("Node", False),
@@ -43,12 +43,15 @@ class Ran:
         stdout: what it writes, with `stderr`.
         code: its exit code; None: the connection ends before the command does.
         seconds: how long it takes.
+        ends: how the connection does: `closed` as it should be; `dropped` without a closing
+            frame; `kept` open after the status; `stalled` in the middle of a frame.
     """
 
     stdout: str = ""
     stderr: str = ""
     code: int | None = 0
     seconds: float = 0.0
+    ends: str = "closed"
 
 
 @dataclass
@@ -57,21 +60,28 @@ class KubernetesApi:
 
     Attributes:
         objects: resource, namespace, name -> object.
-        faults: (method, part of a path) -> what happens instead: a status, `drop`, or
-            seconds of delay before the true answer.
+        faults: (method, part of a path) -> what happens instead: a status; `drop` of the
+            connection; `cut` of the answer's body; `lose`, done but answered with 504;
+            `page`, somebody else's web page; or seconds of delay before the true answer.
         allowed: what SelfSubjectAccessReview answers, given verb and resource.
         run: what a command does, given pod and command; None: 404 for the pod.
+        resources: API version -> resource -> kind, and whether it is namespaced.
         protocols: subprotocols that exec speaks, best first.
         requests: method and path of everything that was asked.
+        token: the only one that is accepted; None: any.
     """
 
     objects: dict[Key, dict[str, Any]] = field(default_factory=dict)
     faults: dict[tuple[str, str], int | float | str] = field(default_factory=dict)
     allowed: Callable[[str, str], bool] = lambda _verb, _resource: True
     run: Callable[[str, Sequence[str]], Ran | None] = lambda _pod, _command: Ran()
+    resources: dict[str, dict[str, tuple[str, bool]]] = field(
+        default_factory=lambda: dict(_RESOURCES)
+    )
     protocols: tuple[str, ...] = ("v5.channel.k8s.io", "v4.channel.k8s.io")
     requests: list[tuple[str, str]] = field(default_factory=list)
     url: str = ""
+    token: str | None = None
 
     def asked(self, method: str, part: str) -> int:
         """How many requests there were with a method and a part of a path."""
@@ -101,7 +111,7 @@ class KubernetesApi:
         stop = asyncio.Event()
 
         async def serve() -> None:
-            runner = web.AppRunner(self._app(), shutdown_timeout=0.1, access_log=None)
+            runner = web.AppRunner(self._app(), shutdown_timeout=0.01, access_log=None)
             await runner.setup()
             site = web.TCPSite(runner, "127.0.0.1", 0)
             await site.start()
@@ -109,6 +119,12 @@ class KubernetesApi:
             started.set()
             await stop.wait()
             await runner.cleanup()
+            # Handlers that a fault still delays, and transports that are closing.
+            rest = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in rest:
+                task.cancel()
+            await asyncio.gather(*rest, return_exceptions=True)
+            await asyncio.sleep(0.01)
 
         def work() -> None:
             loop.run_until_complete(serve())
@@ -140,16 +156,31 @@ class KubernetesApi:
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         self.requests.append((request.method, request.path))
         await request.read()  # so that it has arrived, whatever happens to the answer
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or token != (self.token or token):
+            return _status(401, "Unauthorized")
         for (method, part), fault in list(self.faults.items()):
             if method == request.method and part in request.path:
-                if fault == "drop":
-                    assert request.transport is not None
-                    request.transport.close()
-                    return web.Response()
-                if isinstance(fault, float):
-                    await asyncio.sleep(fault)
-                elif isinstance(fault, int):
-                    return _status(fault, f"injected {fault}")
+                return await self._fault(request, fault)
+        return await self._true_answer(request)
+
+    async def _fault(self, request: web.Request, fault: float | str) -> web.StreamResponse:
+        assert request.transport is not None
+        if isinstance(fault, int):
+            return _status(fault, f"injected {fault}")
+        if isinstance(fault, float):
+            await asyncio.sleep(fault)
+            return await self._true_answer(request)
+        if fault == "lose":
+            await self._true_answer(request)
+            return _status(504, "no answer in time")
+        if fault == "cut":
+            request.transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n{")
+        if fault != "page":
+            request.transport.close()
+        return web.Response(text="<html>Log in</html>")
+
+    async def _true_answer(self, request: web.Request) -> web.StreamResponse:
         path = request.path.strip("/").split("/")
         if request.path == "/version":
             return web.json_response({"major": "1", "minor": "36", "gitVersion": "v1.36.4"})
@@ -157,16 +188,30 @@ class KubernetesApi:
             asked = (await request.json())["spec"]["resourceAttributes"]
             verdict = self.allowed(asked["verb"], asked["resource"])
             return web.json_response({"status": {"allowed": verdict}}, status=201)
-        if (found := _discovery(path)) is not None:
+        if (found := self._discovery(path)) is not None:
             return web.json_response(found)
         return await self._resource(request, path)
+
+    def _discovery(self, path: list[str]) -> dict[str, Any] | None:
+        """What discovery answers for an API version; None for any other path."""
+        version = "/".join(path[1:])
+        if path[0] != ("apis" if "/" in version else "api") or version not in self.resources:
+            return None
+        named = self.resources[version].items()
+        found = [
+            {"name": name, "singularName": "", "namespaced": inside, "kind": kind, "verbs": []}
+            for name, (kind, inside) in named
+        ]
+        # Subresources may have a kind that is a resource elsewhere in the list, or none.
+        found += [{**one, "name": f"{one['name']}/status"} for one in found]
+        return {"kind": "APIResourceList", "groupVersion": version, "resources": found}
 
     async def _resource(self, request: web.Request, path: list[str]) -> web.StreamResponse:
         version, rest = ("v1", path[2:]) if path[0] == "api" else ("/".join(path[1:3]), path[3:])
         namespace = None
-        if rest[0] == "namespaces" and len(rest) > 2:
+        if rest[:1] == ["namespaces"] and len(rest) > 2:
             namespace, rest = rest[1], rest[2:]
-        if rest[0] not in _RESOURCES.get(version, {}):
+        if not rest or rest[0] not in self.resources.get(version, {}):
             return _status(404, "the server could not find the requested resource")
         resource, name = rest[0], rest[1] if len(rest) > 1 else None
         if rest[2:] == ["exec"] and name:
@@ -183,6 +228,10 @@ class KubernetesApi:
     async def _one(self, request: web.Request, key: Key) -> web.Response:
         found = self.objects.get(key)
         if request.method == "PATCH":
+            if request.content_type != "application/apply-patch+yaml":
+                return _status(415, "only server-side apply is imitated")
+            if not request.query.get("fieldManager"):
+                return _status(400, "fieldManager is required for apply patch")
             body = json.loads(await request.text())
             return self._put(key, {**(found or {}), **body}, 200 if found else 201)
         if found is None:
@@ -192,7 +241,10 @@ class KubernetesApi:
             wanted = (options.get("preconditions") or {}).get("uid")
             if wanted and wanted != found["metadata"]["uid"]:
                 return _status(409, "the uid in the precondition does not match")
-            del self.objects[key]
+            if found["metadata"].get("finalizers"):
+                found["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+            else:
+                del self.objects[key]
         return web.json_response(found)
 
     def _create(self, resource: str, namespace: str | None, body: dict[str, Any]) -> web.Response:
@@ -202,7 +254,8 @@ class KubernetesApi:
         return self._put(key, body, 201)
 
     def _put(self, key: Key, body: dict[str, Any], status: int) -> web.Response:
-        metadata = {"uid": str(uuid.uuid4()), **body["metadata"]}
+        old = self.objects.get(key, {"metadata": {}})["metadata"]
+        metadata = {**body["metadata"], "uid": old.get("uid") or str(uuid.uuid4())}
         self.objects[key] = {**body, "metadata": metadata}
         return web.json_response(self.objects[key], status=status)
 
@@ -239,9 +292,17 @@ class KubernetesApi:
             closed = asyncio.ensure_future(_closed(socket))
             await asyncio.wait([closed], timeout=ran.seconds)
             closed.cancel()
-        if ran.code is not None and not socket.closed:
+        assert request.transport is not None
+        if ran.ends == "stalled":
+            request.transport.write(b"\x82\x50\x01half")  # 80 bytes announced, 5 sent
+        elif ran.code is not None and not socket.closed:
             await socket.send_bytes(b"\x03" + json.dumps(_ended(ran.code)).encode())
-        await socket.close()
+        if ran.ends in {"stalled", "kept"}:
+            await _closed(socket)
+        elif ran.ends == "dropped":
+            request.transport.close()
+        else:
+            await socket.close()
         return socket
 
 
@@ -261,37 +322,6 @@ def _ended(code: int) -> Mapping[str, Any]:
         "reason": "NonZeroExitCode",
         "details": {"causes": [{"reason": "ExitCode", "message": str(code)}]},
     }
-
-
-def _discovery(path: list[str]) -> dict[str, Any] | None:
-    """What discovery answers, or None for any other path."""
-    if path == ["api"]:
-        return {"kind": "APIVersions", "versions": ["v1"]}
-    if path == ["apis"]:
-        version = {"groupVersion": "networking.k8s.io/v1", "version": "v1"}
-        group = {
-            "name": "networking.k8s.io",
-            "versions": [version],
-            "preferredVersion": version,
-        }
-        return {"kind": "APIGroupList", "groups": [group]}
-    if path in (["api", "v1"], ["apis", "networking.k8s.io", "v1"]):
-        version_ = "v1" if path[0] == "api" else "/".join(path[1:])
-        return {
-            "kind": "APIResourceList",
-            "groupVersion": version_,
-            "resources": [
-                {
-                    "name": name,
-                    "singularName": "",
-                    "namespaced": namespaced,
-                    "kind": kind,
-                    "verbs": ["create", "delete", "get", "list", "patch"],
-                }
-                for name, (kind, namespaced) in _RESOURCES[version_].items()
-            ],
-        }
-    return None
 
 
 def _status(code: int, message: str) -> web.Response:

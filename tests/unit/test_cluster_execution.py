@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from kubernetes import client
 from support.kubernetes_api import KubernetesApi, Ran
 
 from nodeport_lab.testbeds.cluster.connection import Connection
 from nodeport_lab.testbeds.cluster.execution import Execution
+
+
+@pytest.fixture(scope="module", autouse=True)
+def imported() -> None:
+    """The client imports this when it is first used, which takes longer than deadlines here."""
+    client.CoreV1Api()
 
 
 @pytest.fixture
@@ -62,7 +70,7 @@ def test_a_deadline_is_one(api: KubernetesApi, connection: Connection) -> None:
 
 def test_the_deadline_covers_connecting(api: KubernetesApi, connection: Connection) -> None:
     """The library has no time-out for it."""
-    api.faults["GET", "/exec"] = 2.0
+    api.faults["GET", "/exec"] = 1.2
     start = time.monotonic()
     ended = connection.execute("lab", "a", ["x"], deadline=0.4)
 
@@ -127,3 +135,80 @@ def test_many_at_once_do_not_mix(api: KubernetesApi, connection: Connection) -> 
 
     with ThreadPoolExecutor(16) as pool:
         assert all(pool.map(execute, names))
+
+
+def test_a_character_between_two_frames_stays_whole(
+    api: KubernetesApi, connection: Connection
+) -> None:
+    """Frames are cut by bytes."""
+    text = "x" + "é" * 50_000
+    api.run = lambda _pod, _command: Ran(text)
+
+    assert text == connection.execute("lab", "a", ["x"], deadline=5).stdout
+
+
+@pytest.mark.parametrize(
+    ("ran", "ended"),
+    [
+        (Ran("all", code=7, ends="dropped"), Execution("all", "", 7)),
+        (Ran("all", code=0, ends="kept"), Execution("all", "", 0)),
+        (
+            Ran("part", ends="stalled"),
+            Execution("part", "", None, "it had not ended after 0.4 s"),
+        ),
+    ],
+)
+def test_the_status_is_the_end_however_the_connection_does(
+    api: KubernetesApi, connection: Connection, ran: Ran, ended: Execution
+) -> None:
+    """And without it there is none: the deadline holds also in the middle of a frame."""
+    api.run = lambda _pod, _command: ran
+    start = time.monotonic()
+
+    assert ended == connection.execute("lab", "a", ["x"], deadline=0.4)
+    assert time.monotonic() - start < 1.0
+    assert_no_thread_remains()
+
+
+def test_a_server_that_goes_away_in_the_middle_is_told(
+    api: KubernetesApi, connection: Connection
+) -> None:
+    """With what the command had written until then."""
+    end = threading.Timer(0.2, api.go_away)
+
+    def run(_pod: str, _command: Sequence[str]) -> Ran:
+        end.start()
+        return Ran("so far", seconds=5)
+
+    api.run = run
+    start = time.monotonic()
+    ended = connection.execute("lab", "a", ["x"], deadline=10)
+
+    assert time.monotonic() - start < 5
+    assert ("so far", None) == (ended.stdout, ended.exit_code)
+    assert "connection" in str(ended.failure)
+    end.join()
+
+
+def test_ctrl_c_does_not_wait_for_the_command(api: KubernetesApi, connection: Connection) -> None:
+    """Nor leave its connection open."""
+    api.run = lambda _pod, _command: Ran(seconds=20)
+    main = threading.main_thread().ident
+    assert main is not None
+    impatience = threading.Timer(0.3, signal.pthread_kill, (main, signal.SIGINT))
+    impatience.start()
+    start = time.monotonic()
+
+    with pytest.raises(KeyboardInterrupt):
+        connection.execute("lab", "a", ["x"], deadline=20)
+    assert time.monotonic() - start < 2
+    impatience.join()
+    assert_no_thread_remains()
+
+
+def assert_no_thread_remains() -> None:
+    """Threads of commands end soon after them; nothing else here is a daemon."""
+    for thread in threading.enumerate():
+        if thread.name.endswith("(make)"):
+            thread.join(2)
+            assert not thread.is_alive()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 from support.kubernetes_api import KubernetesApi
 
 from nodeport_lab.errors import TestbedError
+from nodeport_lab.testbeds.cluster import ownership
 from nodeport_lab.testbeds.cluster.connection import Connection
 from nodeport_lab.testbeds.cluster.failures import ClusterError
 from nodeport_lab.testbeds.cluster.ownership import RUN_LABEL, Ownership
@@ -20,6 +23,12 @@ READY = {
     "podIPs": [{"ip": "10.244.1.2"}],
     "conditions": [{"type": "Ready", "status": "True"}],
 }
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look more often than at a real cluster."""
+    monkeypatch.setattr(ownership, "_LOOK", 0.1)
 
 
 @pytest.fixture
@@ -169,7 +178,165 @@ def test_a_pod_that_cannot_become_ready_is_told_at_once(
 def test_what_does_not_go_is_told(api: KubernetesApi, connection: Connection) -> None:
     """With the command that finds it."""
     own = Ownership(connection, gone_within=0.6)
-    own.create(pod())
-    api.faults["DELETE", "/pods"] = 404  # as if a finalizer kept it
+    own.create(kept(pod()))
     with pytest.raises(TestbedError, match=r"there still are Pod lab/client-a; remove them with"):
         own.remove([pod()])
+    assert 1 == api.asked("DELETE", "/pods/client-a")
+
+
+def test_removing_ends_when_it_is_gone(api: KubernetesApi, connection: Connection) -> None:
+    """Not when the cluster has been told."""
+    own = Ownership(connection)
+    own.create(kept(pod()))
+    finalized = threading.Timer(0.4, api.objects.clear)
+    finalized.start()
+    start = time.monotonic()
+    own.remove([pod()])
+
+    assert time.monotonic() - start >= 0.4
+    assert [] == own.left
+    finalized.join()
+
+
+def test_a_refusal_to_delete_does_not_keep_the_others(
+    api: KubernetesApi, connection: Connection
+) -> None:
+    """It is told when they are gone."""
+
+    def run() -> None:
+        with Ownership(connection) as own:
+            for name in ("a", "b", "c"):
+                own.create(pod(name))
+            api.faults["DELETE", "/pods/b"] = 403
+
+    with pytest.raises(ClusterError, match="delete Pod lab/b: the cluster answered 403"):
+        run()
+    assert ["b"] == names(api)
+
+
+@pytest.mark.parametrize("fault", ["drop", 500])
+def test_deleting_is_tried_again(
+    api: KubernetesApi, connection: Connection, fault: str | int
+) -> None:
+    """The uid makes that harmless."""
+    with Ownership(connection) as own:
+        own.create(pod())
+        api.faults["DELETE", "/pods"] = fault
+        recovery = threading.Timer(0.2, api.faults.clear)
+        recovery.start()
+    recovery.join()
+    assert {} == api.objects
+
+
+def test_what_was_created_but_answered_with_an_error_is_removed(
+    api: KubernetesApi, connection: Connection
+) -> None:
+    """A time-out inside the cluster says nothing of the object."""
+    with Ownership(connection) as own:
+        api.faults["POST", "/pods"] = "lose"
+        with pytest.raises(ClusterError, match="504"):
+            own.create(pod())
+        assert ["client-a"] == names(api)
+    assert {} == api.objects
+
+
+def test_what_appears_after_the_run_gave_up_is_removed(
+    api: KubernetesApi, connection: Connection
+) -> None:
+    """It is looked for a while, for the request may still be under way."""
+    connection.find("v1", "Pod", "a", "lab")
+    with Ownership(connection, lost_within=2) as own:
+        api.faults["POST", "/pods"] = 1.2
+        with pytest.raises(ClusterError, match="gave no answer"):
+            own.create(pod())
+        assert {} == api.objects
+    assert ("DELETE", "/api/v1/namespaces/lab/pods/client-a") in api.requests
+    assert {} == api.objects
+
+
+def test_a_refused_create_is_not_looked_for(api: KubernetesApi, connection: Connection) -> None:
+    """The cluster has said that there is nothing."""
+    with Ownership(connection) as own:
+        api.faults["POST", "/pods"] = 422
+        with pytest.raises(ClusterError, match="422"):
+            own.create(pod())
+        assert [] == own.left
+    assert 0 == api.asked("GET", "/pods/client-a")
+
+
+def test_ctrl_c_while_the_cluster_creates_leaves_nothing(
+    api: KubernetesApi, connection: Connection
+) -> None:
+    """A real signal, between the request and its answer."""
+    connection.find("v1", "Pod", "a", "lab")
+    api.faults["POST", "/pods"] = 0.4
+    impatience = ctrl_c_after(0.15)
+
+    def run() -> None:
+        with Ownership(connection, lost_within=1.5) as own:
+            own.create(pod())
+
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    impatience.join()
+    assert 1 == api.asked("DELETE", "/pods/client-a")
+    assert {} == api.objects
+
+
+def test_ctrl_c_while_cleaning_up_leaves_nothing(
+    api: KubernetesApi, connection: Connection
+) -> None:
+    """The first is remembered until it is done."""
+
+    def run() -> threading.Timer:
+        with Ownership(connection) as own:
+            for name in ("a", "b", "c"):
+                own.create(pod(name))
+            api.faults["DELETE", "/pods"] = 0.2
+            return ctrl_c_after(0.3)
+
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    assert {} == api.objects
+
+
+def test_a_cluster_that_is_gone_when_cleaning_up_is_told(
+    api: KubernetesApi, connection: Connection
+) -> None:
+    """With what is left there, in bounded time, however many objects there are."""
+
+    def run() -> None:
+        with Ownership(connection, gone_within=1) as own:
+            for number in range(6):
+                own.create(pod(f"pod-{number}"))
+            api.go_away()
+            time.sleep(0.1)
+
+    start = time.monotonic()
+    with pytest.raises(TestbedError, match=r"still are Pod lab/pod-0, .*gave no answer.*kubectl"):
+        run()
+    assert time.monotonic() - start < 5
+
+
+def test_a_pod_that_vanishes_is_told(connection: Connection) -> None:
+    """Somebody may delete it while it is waited for."""
+    with Ownership(connection) as own:
+        own.create(pod(phase="Pending"))
+        connection.delete("v1", "Pod", "client-a", "lab")
+        with pytest.raises(TestbedError, match="the pod lab/client-a is gone"):
+            own.ready([pod()])
+
+
+def kept(manifest: dict[str, Any]) -> dict[str, Any]:
+    """With a finalizer, so that deleting takes until somebody is done."""
+    metadata = {**manifest["metadata"], "finalizers": ["example.org/kept"]}
+    return {**manifest, "metadata": metadata}
+
+
+def ctrl_c_after(seconds: float) -> threading.Timer:
+    """A real SIGINT for this process's main thread."""
+    main = threading.main_thread().ident
+    assert main is not None
+    timer = threading.Timer(seconds, signal.pthread_kill, (main, signal.SIGINT))
+    timer.start()
+    return timer

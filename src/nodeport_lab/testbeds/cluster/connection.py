@@ -1,29 +1,30 @@
 """A cluster's API as this project uses it: plain dictionaries in and out, exact time-outs.
 
-Stands on the official client: its configuration and authentication, its discovery of
-resources (DynamicClient, so that a newer cluster's objects pass through unread) and its
-exec. Retries are our own, for reading only: urllib3's would repeat writes, and a read would
-take four times its time-out.
+Stands on the official client: its configuration, authentication, HTTP and exec. Which path a
+kind has is asked of the cluster, one request for each API version: the client's own discovery
+(DynamicClient) takes four, among them the list of all groups, and knows no time-out. Retries
+are our own, for reading only: urllib3's would repeat writes, and a read would take four times
+its time-out.
 """
 
 from __future__ import annotations
 
 import json
-import tempfile
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import quote
 
 from nodeport_lab.errors import PrerequisiteError, UnknownNameError
 from nodeport_lab.testbeds.cluster import execution
 from nodeport_lab.testbeds.cluster.execution import Execution
 from nodeport_lab.testbeds.cluster.failures import (
     NOT_FOUND,
-    TOO_MANY,
     ClusterError,
+    passing,
     refused,
     unreachable,
 )
@@ -32,9 +33,29 @@ FIELD_MANAGER = "nodeport-lab"
 _TRIES = 3
 _PAUSE = 0.3  # seconds, doubled each time
 _PAGE = 500
-_WORTH_ANOTHER_TRY = {TOO_MANY, 500, 502, 503, 504}
+_OK = 200
 
 Manifest = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Resource:
+    """Where the objects of one kind are.
+
+    Attributes:
+        base: path of the API version.
+        plural: name of the resource, as in paths and rights.
+        namespaced: whether its objects live in namespaces.
+    """
+
+    base: str
+    plural: str
+    namespaced: bool
+
+    def path(self, *, name: str | None = None, namespace: str | None = None) -> str:
+        inside = ("namespaces", namespace) if self.namespaced and namespace else ()
+        parts = [*inside, self.plural, *([name] if name else [])]
+        return "/".join([self.base, *(quote(part, safe="") for part in parts)])
 
 
 class Connection:
@@ -53,18 +74,22 @@ class Connection:
             PrerequisiteError: there is no readable kubeconfig.
         """
         self._check_context(kubeconfig, context)
+        from kubernetes import config  # noqa: PLC0415 - see _begin
 
-        def new_client(configuration: Any) -> Any:  # noqa: ANN401 - the client is untyped
-            from kubernetes import config  # noqa: PLC0415 - see _prepare
-
-            return config.new_client_from_config(
+        configuration = _configuration()
+        try:
+            config.load_kube_config(
                 str(kubeconfig) if kubeconfig else None,
                 context=context,
                 persist_config=False,
                 client_configuration=configuration,
             )
-
-        self._prepare(new_client, context, timeout)
+        except Exception as error:
+            raise PrerequisiteError(
+                f"the context {context!r} cannot be used ({' '.join(str(error).split())}); "
+                "mend it in the kubeconfig, or name another one"
+            ) from error
+        self._begin(configuration, context, timeout)
 
     @classmethod
     def in_cluster(cls, *, timeout: float = 10.0) -> Self:
@@ -73,46 +98,33 @@ class Connection:
         Raises:
             PrerequisiteError: this is no pod, or has no service account.
         """
-        from kubernetes import client, config  # noqa: PLC0415 - see _prepare
+        from kubernetes import config  # noqa: PLC0415 - see _begin
 
-        def new_client(configuration: Any) -> Any:  # noqa: ANN401 - the client is untyped
-            try:
-                config.load_incluster_config(client_configuration=configuration)
-            except config.ConfigException as error:
-                raise PrerequisiteError(
-                    f"this is no pod with a service account ({error}); name a context instead"
-                ) from error
-            return client.ApiClient(configuration)
-
+        configuration = _configuration()
+        try:
+            config.load_incluster_config(client_configuration=configuration)
+        except config.ConfigException as error:
+            raise PrerequisiteError(
+                f"this is no pod with a service account ({error}); name a context instead"
+            ) from error
         self = cls.__new__(cls)
-        self._prepare(new_client, "in-cluster", timeout)
+        self._begin(configuration, "in-cluster", timeout)
         return self
 
-    def _prepare(self, new_client: Callable[[Any], Any], context: str, timeout: float) -> None:
+    def _begin(self, configuration: Any, context: str, timeout: float) -> None:  # noqa: ANN401 - untyped library
         # Imported late: it takes half a second, and nothing but clusters needs it.
         from kubernetes import client  # noqa: PLC0415
 
         self.context = context
+        self.server: str = configuration.host
         self._timeout = timeout
-        self._new_client = new_client
-        self._scratch = tempfile.TemporaryDirectory(prefix="nodeport-lab-")
-        self._local = threading.local()
-        self._lock = threading.Lock()
-        self._clients: list[Any] = []
-        self._dynamic: Any = None
-        configuration = client.Configuration()
-        configuration.retries = False
-        try:
-            self._client = self._opened(configuration)
-        except BaseException:
-            self._scratch.cleanup()
-            raise
-        self.server: str = self._client.configuration.host
+        self._client = client.ApiClient(configuration)
+        self._kinds: dict[str, dict[str, _Resource]] = {}
 
     @staticmethod
     def _check_context(kubeconfig: Path | None, context: str) -> None:
         # Not list_kube_config_contexts: it wants a current context, which we do not use.
-        from kubernetes.config import kube_config  # noqa: PLC0415 - see _prepare
+        from kubernetes.config import kube_config  # noqa: PLC0415 - see _begin
 
         file = str(kubeconfig) if kubeconfig else kube_config.KUBE_CONFIG_DEFAULT_LOCATION
         told: str | None = None
@@ -132,30 +144,14 @@ class Connection:
         if context not in names:
             raise UnknownNameError(f"context in {file}", context, names)
 
-    def _opened(self, configuration: Any = None) -> Any:  # noqa: ANN401 - the client is untyped
-        from kubernetes import client  # noqa: PLC0415 - see _prepare
-
-        if configuration is None:
-            configuration = client.Configuration()
-            configuration.retries = False
-        try:
-            opened = self._new_client(configuration)
-        except PrerequisiteError:
-            raise
-        except Exception as error:
-            raise PrerequisiteError(
-                f"the context {self.context!r} cannot be used ({' '.join(str(error).split())}); "
-                "mend it in the kubeconfig, or name another one"
-            ) from error
-        with self._lock:
-            self._clients.append(opened)
-        return opened
-
     # --- reading ----------------------------------------------------------------------
 
     def version(self) -> str:
         """The cluster's version, like `v1.36.4`."""
-        answer = self._read("get the cluster's version", "GET", "/version")
+        asked = "get the cluster's version"
+        answer = self._read(asked, "GET", "/version")
+        if not isinstance(answer.get("gitVersion"), str):
+            raise self._strange(asked, json.dumps(answer))
         return str(answer["gitVersion"])
 
     def find(
@@ -167,7 +163,7 @@ class Connection:
             ClusterError: anything else than an answer.
         """
         asked = _told("get", kind, name, namespace)
-        resource = self._resource(asked, api_version, kind, missing_is_fine=True)
+        resource = self._resource(asked, api_version, kind)
         if resource is None:
             return None
         try:
@@ -193,7 +189,7 @@ class Connection:
             labels: a label selector.
         """
         asked = _told("list", kind, None, namespace)
-        resource = self._resource(asked, api_version, kind, missing_is_fine=True)
+        resource = self._resource(asked, api_version, kind)
         if resource is None:
             return []
         path = resource.path(namespace=namespace)
@@ -283,7 +279,7 @@ class Connection:
             uid: delete it only if it is this very object, not a namesake.
         """
         asked = _told("delete", kind, name, namespace)
-        resource = self._resource(asked, api_version, kind, missing_is_fine=True)
+        resource = self._resource(asked, api_version, kind)
         if resource is None:
             return
         options: dict[str, Any] = {"propagationPolicy": "Background"}
@@ -306,27 +302,18 @@ class Connection:
         deadline: float,
     ) -> Execution:
         """Run a command in a pod; see `execution.execute`. It never raises for what fails there."""
-        from kubernetes import client  # noqa: PLC0415 - see _prepare
+        from kubernetes import client  # noqa: PLC0415 - see _begin
 
-        # A client that an exec has left behind may still be connecting: it is not used again.
-        opened = getattr(self._local, "client", None) or self._opened()
-        ended = execution.execute(
-            client.CoreV1Api(opened),
-            namespace,
-            pod,
-            command,
-            container=container,
-            deadline=deadline,
+        # A client for each exec, since it is patched meanwhile; they cost nothing before they
+        # connect. The configuration is shared, so a credential plugin is not started again.
+        api = client.CoreV1Api(client.ApiClient(self._client.configuration))
+        return execution.execute(
+            api, namespace, pod, command, container=container, deadline=deadline
         )
-        self._local.client = opened if ended.failure is None else None
-        return ended
 
     def close(self) -> None:
         """Close every connection."""
-        for opened in self._clients:
-            opened.close()
-        self._clients.clear()
-        self._scratch.cleanup()
+        self._client.close()
 
     def __enter__(self) -> Self:
         """Nothing is sent before it is needed."""
@@ -347,48 +334,45 @@ class Connection:
         metadata = manifest["metadata"]
         name, namespace = metadata["name"], metadata.get("namespace")
         asked = _told(verb, manifest["kind"], name, namespace)
-        resource = self._resource(asked, manifest["apiVersion"], manifest["kind"])
+        version, kind = manifest["apiVersion"], manifest["kind"]
+        resource = self._resource(asked, version, kind)
+        if resource is None:
+            raise ClusterError(
+                f"{asked}: the cluster knows no {kind} of {version}; check its version, and "
+                "whether its custom resource definition is there",
+                NOT_FOUND,
+            )
         if not resource.namespaced:
             namespace = None
         elif namespace is None:
             raise ClusterError(f"{asked}: it lives in a namespace and names none; name one")
         return asked, resource.path(name=name if named else None, namespace=namespace)
 
-    def _resource(
-        self, asked: str, api_version: str, kind: str, *, missing_is_fine: bool = False
-    ) -> Any:  # noqa: ANN401 - the client is untyped
-        """The resource of a kind; a kind that appeared since the last look is found too."""
-        from kubernetes.dynamic.exceptions import (  # noqa: PLC0415 - see _prepare
-            ResourceNotFoundError,
-        )
+    def _resource(self, asked: str, api_version: str, kind: str) -> _Resource | None:
+        """The resource of a kind; a kind that appeared since the last look is found too.
 
-        with self._lock:
-            for fresh in (False, True):
-                try:
-                    found = self._discovery(asked, fresh=fresh)
-                    return found.resources.get(api_version=api_version, kind=kind)
-                except ResourceNotFoundError:
-                    continue
-        if missing_is_fine:
-            return None
-        raise ClusterError(
-            f"{asked}: the cluster knows no {kind} of {api_version}; check its version, and "
-            "whether its custom resource definition is there",
-            NOT_FOUND,
-        )
+        Source: Kubernetes API concepts, "Unaggregated discovery": `/api/v1` and
+        `/apis/<group>/<version>` answer with an APIResourceList, 404 where there is no such
+        group or version.
+        """
+        known = self._kinds.get(api_version, {})
+        if kind not in known:
+            known = self._kinds[api_version] = self._discovered(asked, api_version)
+        return known.get(kind)
 
-    def _discovery(self, asked: str, *, fresh: bool) -> Any:  # noqa: ANN401 - the client is untyped
-        def look() -> Any:  # noqa: ANN401 - the same
-            from kubernetes.dynamic import DynamicClient  # noqa: PLC0415 - see _prepare
-
-            if self._dynamic is None:
-                cache = Path(self._scratch.name) / "discovery.json"
-                self._dynamic = DynamicClient(self._client, cache_file=str(cache))
-            elif fresh:
-                self._dynamic.resources.invalidate_cache()
-            return self._dynamic
-
-        return self._retried(lambda: self._translated(asked, look))
+    def _discovered(self, asked: str, api_version: str) -> dict[str, _Resource]:
+        base = f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
+        try:
+            answer = self._read(asked, "GET", base)
+        except ClusterError as error:
+            if error.status == NOT_FOUND:
+                return {}
+            raise
+        return {
+            one["kind"]: _Resource(base, one["name"], bool(one["namespaced"]))
+            for one in answer.get("resources") or ()
+            if "/" not in one["name"]  # a subresource, like pods/eviction
+        }
 
     def _read(
         self,
@@ -409,9 +393,13 @@ class Connection:
             found = None
         if isinstance(found, dict):
             return found
-        raise ClusterError(
-            f"{asked}: {self.server} answered with something else than an object "
-            f"({text[:80]!r}); is it a Kubernetes API server?"
+        raise self._strange(asked, text)
+
+    def _strange(self, asked: str, text: str) -> ClusterError:
+        return ClusterError(
+            f"{asked}: {self.server} answered with something else than it was asked for "
+            f"({text[:80]!r}); is it a Kubernetes API server?",
+            _OK,
         )
 
     def _retried(self, read: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever is read
@@ -419,8 +407,7 @@ class Connection:
             try:
                 return read()
             except ClusterError as error:
-                worth = error.status is None or error.status in _WORTH_ANOTHER_TRY
-                if number == _TRIES - 1 or not worth:
+                if number == _TRIES - 1 or not passing(error):
                     raise
             time.sleep(_PAUSE * 2**number)
         raise AssertionError  # the last try returns or raises
@@ -448,25 +435,32 @@ class Connection:
                 _request_timeout=self._timeout,
             )
             data = answer.read()
-            if not 200 <= answer.status < 300:  # noqa: PLR2004 - HTTP's own numbers
+            if not _OK <= answer.status < 300:  # noqa: PLR2004 - HTTP's own number
                 raise refused(asked, answer.status, answer.reason, data)
             return data.decode("utf-8", "replace") if data else ""
 
         return str(self._translated(asked, send))
 
     def _translated(self, asked: str, send: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever is sent
-        from kubernetes.client.exceptions import ApiException  # noqa: PLC0415 - see _prepare
-        from kubernetes.dynamic.exceptions import DynamicApiError  # noqa: PLC0415 - the same
+        from kubernetes.client.exceptions import ApiException  # noqa: PLC0415 - see _begin
         from urllib3.exceptions import HTTPError  # noqa: PLC0415 - the same
 
         try:
             return send()
-        except (ApiException, DynamicApiError) as error:
+        except ApiException as error:
             if not error.status:
                 raise unreachable(asked, self.server, error) from error
             raise refused(asked, int(error.status), error.reason, error.body) from error
         except (HTTPError, OSError) as error:
             raise unreachable(asked, self.server, error) from error
+
+
+def _configuration() -> Any:  # noqa: ANN401 - the client is untyped
+    from kubernetes import client  # noqa: PLC0415 - see _begin
+
+    configuration = client.Configuration()
+    configuration.retries = False
+    return configuration
 
 
 def _told(verb: str, kind: str, name: str | None, namespace: str | None) -> str:

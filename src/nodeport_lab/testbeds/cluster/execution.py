@@ -2,15 +2,18 @@
 
 The deadline covers connecting as well. `kubernetes.stream` has no time-out for that, and a
 name that the websocket cannot resolve may keep it for minutes; so it works in a thread of
-its own, which is left behind when the deadline passes.
+its own. When the deadline passes, the socket is shut down under it; only a thread that is
+still connecting is left behind.
 """
 
 from __future__ import annotations
 
+import contextlib
 import re
+import socket
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,20 +63,28 @@ def execute(  # noqa: PLR0913 - a place and a command
         container: its name; None for the pod's first.
         deadline: seconds for all of it.
     """
-    attempt = _Attempt(time.monotonic() + deadline)
+    from kubernetes.stream import stream  # noqa: PLC0415 - slow, and only clusters need it
+
+    attempt = _Attempt(stream, deadline)
     worker = threading.Thread(
         target=attempt.make, args=(api, namespace, pod, command, container), daemon=True
     )
     worker.start()
-    worker.join(deadline)
-    return attempt.told(deadline)
+    try:
+        worker.join(deadline)
+    except BaseException:  # Ctrl-C: the command's answer is not waited for
+        attempt.give_up()
+        raise
+    return attempt.told()
 
 
 class _Attempt:
     """The exec itself; what it has gathered can be read at any time."""
 
-    def __init__(self, end: float) -> None:
-        self._end = end
+    def __init__(self, stream: Callable[..., Any], deadline: float) -> None:
+        self._stream = stream
+        self._deadline = deadline
+        self._end = time.monotonic() + deadline
         self._websocket: Any = None
         self._result: Execution | None = None
         self._lock = threading.Lock()
@@ -87,11 +98,9 @@ class _Attempt:
         command: Sequence[str],
         container: str | None,
     ) -> None:
-        from kubernetes.stream import stream  # noqa: PLC0415 - slow, and only clusters need it
-
         more = {"container": container} if container else {}
         try:
-            websocket = stream(
+            websocket = self._stream(
                 api.connect_get_namespaced_pod_exec,
                 pod,
                 namespace,
@@ -101,6 +110,7 @@ class _Attempt:
                 stderr=True,
                 tty=False,
                 _preload_content=False,
+                binary=True,  # a character may be split between two frames
                 **more,
             )
         except Exception as error:  # noqa: BLE001 - whatever the websocket library raises
@@ -108,50 +118,56 @@ class _Attempt:
             return
         with self._lock:
             self._websocket = websocket
-            if self._given_up:
-                _close(websocket)
-                return
-        broken: str | None = None
-        try:
-            websocket.run_forever(timeout=max(0.01, self._end - time.monotonic()))
-        except Exception as error:  # noqa: BLE001 - the same
-            broken = str(error) or type(error).__name__
-        self._result = self._ended(websocket, broken)
+            late = self._given_up
+        failure = f"it had not ended after {self._deadline:g} s"
+        if not late:
+            try:
+                websocket.run_forever(timeout=max(0.01, self._end - time.monotonic()))
+                if not websocket.is_open():
+                    failure = "the connection ended before the command did"
+            except Exception as error:  # noqa: BLE001 - the same
+                failure = f"the connection broke ({str(error) or type(error).__name__})"
+        self._result = _ended(websocket, failure)
+        # Not close(): it waits 3 s for the server's closing frame, and the socket stays.
+        websocket.sock.shutdown()
 
-    def told(self, deadline: float) -> Execution:
+    def give_up(self) -> Any:  # noqa: ANN401 - untyped library
+        """Make the thread end, where it has connected; returns its websocket."""
         with self._lock:
-            if self._result is not None:
-                return self._result
             self._given_up = True
-        late = f"it had not ended after {deadline:g} s"
-        if self._websocket is None:
-            return Execution("", "", None, f"the cluster did not start it within {deadline:g} s")
-        stdout, stderr = _output(self._websocket)
-        _close(self._websocket)
-        return Execution(stdout, stderr, None, late)
+            websocket = self._websocket
+        if websocket is not None:
+            # Wakes the thread, which may be in the middle of a frame; closing would not.
+            with contextlib.suppress(OSError, AttributeError):
+                websocket.sock.sock.shutdown(socket.SHUT_RDWR)
+        return websocket
 
-    def _ended(self, websocket: Any, broken: str | None) -> Execution:  # noqa: ANN401 - untyped library
-        still_open = websocket.is_open()
-        stdout, stderr = _output(websocket)
-        status = websocket._channels.get(_ERROR, "")  # noqa: SLF001 - see _output
-        _close(websocket)
-        if broken is not None:
-            return Execution(stdout, stderr, None, f"the connection broke ({broken})")
-        if still_open:
-            return Execution(stdout, stderr, None, "it had not ended in time")
-        code, failure = _exit(status)
-        return Execution(stdout, stderr, code, failure)
+    def told(self) -> Execution:
+        result = self._result
+        if result is not None:
+            return result
+        websocket = self.give_up()
+        if websocket is None:
+            late = f"the cluster did not start it within {self._deadline:g} s"
+            return Execution("", "", None, late)
+        return _ended(websocket, f"it had not ended after {self._deadline:g} s")
 
 
-def _close(websocket: Any) -> None:  # noqa: ANN401 - untyped library
-    websocket.close()
-    websocket.sock.shutdown()  # after the server's own closing frame, close() keeps the socket
+def _ended(websocket: Any, failure: str) -> Execution:  # noqa: ANN401 - untyped library
+    """What has arrived; `failure` says why there may be no status among it.
 
-
-def _output(websocket: Any) -> tuple[str, str]:  # noqa: ANN401 - untyped library
-    """What has arrived, without waiting for more."""
-    channels = dict(websocket._channels)  # noqa: SLF001 - read_stdout would wait on an open one
-    return channels.get(1, ""), channels.get(2, "")
+    Where there is one, the command has ended, however the connection did: it is sent after
+    all output. Source: ServeExec of the kubelet's package remotecommand.
+    """
+    # Not read_stdout: it would wait for more.
+    channels = dict(websocket._channels)  # noqa: SLF001
+    stdout, stderr, status = (
+        channels.get(channel, b"").decode("utf-8", "replace") for channel in (1, 2, _ERROR)
+    )
+    if not status:
+        return Execution(stdout, stderr, None, failure)
+    code, unclear = _exit(status)
+    return Execution(stdout, stderr, code, unclear)
 
 
 def _exit(status: str) -> tuple[int | None, str | None]:
@@ -160,8 +176,6 @@ def _exit(status: str) -> tuple[int | None, str | None]:
     Source: k8s.io/apimachinery `metav1.Status` with the cause `ExitCode`, as
     k8s.io/client-go/tools/remotecommand reads it.
     """
-    if not status:
-        return None, "the connection ended before the command did"
     try:
         found = yaml.safe_load(status)
         if found["status"] == "Success":

@@ -37,6 +37,11 @@ class ClusterError(TestbedError):
         self.status = status
 
 
+def passing(error: ClusterError) -> bool:
+    """Whether the same may succeed a moment later, or has succeeded without an answer."""
+    return error.status is None or error.status == TOO_MANY or error.status >= _SERVER
+
+
 def refused(asked: str, status: int, reason: str | None, body: str | bytes | None) -> ClusterError:
     """An answer that is no success.
 
@@ -54,6 +59,11 @@ def refused(asked: str, status: int, reason: str | None, body: str | bytes | Non
 def unreachable(asked: str, server: str, cause: BaseException) -> ClusterError:
     """No answer at all."""
     told = " ".join(str(cause).split())[-300:] or type(cause).__name__
+    if "SSL" in told:  # urllib3 and the client wrap it in exceptions of their own
+        return ClusterError(
+            f"{asked}: no trusted connection to {server} ({told}); check its address and "
+            "certificate authority in the kubeconfig"
+        )
     return ClusterError(
         f"{asked}: {server} gave no answer ({told}); is the cluster running, and reachable "
         "from this machine?"

@@ -10,7 +10,12 @@ from typing import Any, Self, TypeVar
 
 from nodeport_lab.errors import TestbedError
 from nodeport_lab.testbeds.cluster.connection import FIELD_MANAGER, Connection
-from nodeport_lab.testbeds.cluster.failures import CONFLICT, NOT_FOUND, ClusterError
+from nodeport_lab.testbeds.cluster.failures import (
+    CONFLICT,
+    NOT_FOUND,
+    ClusterError,
+    passing,
+)
 
 RUN_LABEL = "nodeport-lab/run"
 MANAGER_LABEL = "app.kubernetes.io/managed-by"
@@ -18,6 +23,7 @@ _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"  # no vowels, as in names that Kuberne
 _LENGTH = 6
 _LOOK = 0.5  # seconds between two looks
 _READY, _GONE = 180.0, 120.0  # seconds
+_LOST = 5.0  # seconds in which what was asked for without an answer may still appear
 _UNSCHEDULABLE = 15.0  # seconds; an autoscaler or a late node may still help before
 _HOPELESS = {
     # Source: k8s.io/kubernetes pkg/kubelet/images/types.go and pkg/kubelet/container/sync_result.go
@@ -43,7 +49,12 @@ class Ownership:
     """
 
     def __init__(
-        self, connection: Connection, *, ready_within: float = _READY, gone_within: float = _GONE
+        self,
+        connection: Connection,
+        *,
+        ready_within: float = _READY,
+        gone_within: float = _GONE,
+        lost_within: float = _LOST,
     ) -> None:
         """Begin a run; nothing is created yet.
 
@@ -51,11 +62,15 @@ class Ownership:
             connection: to the cluster.
             ready_within: seconds that pods may take to become ready.
             gone_within: seconds that deleted objects may take to be gone.
+            lost_within: seconds in which an object that was asked for may still appear, where
+                no answer said whether it was created.
         """
         self.run = "".join(secrets.choice(_ALPHABET) for _ in range(_LENGTH))
         self._connection = connection
         self._ready_within = ready_within
         self._gone_within = gone_within
+        self._lost_within = lost_within
+        self._lost: dict[Key, float] = {}  # until when to look for them
         self._uids: dict[Key, str | None] = {}
 
     @property
@@ -80,7 +95,8 @@ class Ownership:
         try:
             made = self._connection.create({**manifest, "metadata": {**metadata, "labels": labels}})
         except ClusterError as error:
-            if error.status is None:
+            if passing(error) or not error.status or error.status < 400:  # noqa: PLR2004 - HTTP's
+                self._lost[key] = time.monotonic() + self._lost_within
                 raise  # it may have been created all the same
             del self._uids[key]
             if error.status == CONFLICT:
@@ -89,6 +105,9 @@ class Ownership:
                     "another namespace",
                     CONFLICT,
                 ) from error
+            raise
+        except BaseException:  # Ctrl-C while it is being created
+            self._lost[key] = time.monotonic() + self._lost_within
             raise
         self._uids[key] = made["metadata"].get("uid")
         return made
@@ -131,32 +150,48 @@ class Ownership:
     def remove(self, manifests: Sequence[Manifest]) -> None:
         """Delete objects of this run, in this order; returns when they are gone.
 
-        What this run did not create is left alone, whatever its name.
+        What this run did not create is left alone, whatever its name. What the cluster
+        refuses to delete does not keep the others from going.
 
         Raises:
             ClusterError: the cluster refuses.
             TestbedError: something is not gone in time; names it.
         """
         keys = [key for key in map(_key, manifests) if key in self._uids]
-        for key in keys:
-            self._delete(key)
+        deleting: set[Key] = set()
+        refusals: dict[Key, ClusterError] = {}
+        failure = ""
+
+        def left() -> list[Key]:
+            return [key for key in keys if key in self._uids and key not in refusals]
 
         def look() -> bool | None:
-            for key in [key for key in keys if key in self._uids]:
-                if self._mine(key) is not None:
-                    return None
-                del self._uids[key]
-            return True
+            nonlocal failure
+            failure = ""
+            for step in (self._delete, self._forget):
+                for key in left():
+                    try:
+                        step(key, deleting)
+                    except ClusterError as error:
+                        if not passing(error):
+                            refusals[key] = error
+                            continue
+                        failure = f" ({error})"
+                        if error.status is None:
+                            return None  # not one time-out for each object
+            return None if left() else True
 
         wait_until(
             look,
             self._gone_within,
             lambda: (
-                f"after {self._gone_within:g} s there still are {', '.join(self.left)}; remove "
-                f"them with: kubectl delete --all-namespaces -l {RUN_LABEL}={self.run} "
+                f"after {self._gone_within:g} s there still are {', '.join(self.left)}{failure}; "
+                f"remove them with: kubectl delete --all-namespaces -l {RUN_LABEL}={self.run} "
                 "pods,services,networkpolicies"
             ),
         )
+        for error in refusals.values():
+            raise error
 
     def __enter__(self) -> Self:
         """Nothing is created before it is asked for."""
@@ -168,7 +203,14 @@ class Ownership:
         _error: BaseException | None,
         _traceback: TracebackType | None,
     ) -> None:
-        """Delete whatever is left, newest first."""
+        """Delete whatever is left, newest first; an impatient Ctrl-C does not stop it."""
+        try:
+            self._remove_all()
+        except KeyboardInterrupt:
+            self._remove_all()  # a second one does
+            raise
+
+    def _remove_all(self) -> None:
         self.remove(
             [
                 {
@@ -180,18 +222,25 @@ class Ownership:
             ]
         )
 
-    def _delete(self, key: Key) -> None:
-        found = self._mine(key)
-        if found is None:
+    def _delete(self, key: Key, deleting: set[Key]) -> None:
+        """Have an object of this run deleted, unless that is under way."""
+        if key in deleting or (found := self._mine(key)) is None:
             return
         version, kind, namespace, name = key
+        uid = found["metadata"].get("uid")
         try:
-            self._connection.delete(
-                version, kind, name, namespace, uid=found["metadata"].get("uid")
-            )
+            self._connection.delete(version, kind, name, namespace, uid=uid)
         except ClusterError as error:
             if error.status not in {NOT_FOUND, CONFLICT}:  # gone, or a namesake of another uid
                 raise
+        self._lost.pop(key, None)  # it did appear: when it is gone, it is gone
+        deleting.add(key)
+
+    def _forget(self, key: Key, _deleting: set[Key]) -> None:
+        """Strike an object off the list if it is gone and cannot appear any more."""
+        if self._mine(key) is None and time.monotonic() >= self._lost.get(key, 0):
+            del self._uids[key]
+            self._lost.pop(key, None)
 
     def _mine(self, key: Key) -> Mapping[str, Any] | None:
         """The object of that name if this run created it."""
