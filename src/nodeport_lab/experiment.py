@@ -121,8 +121,8 @@ def runnable(
     answerable, reasons = [], []
     for question in questions:
         dataplane = find_dataplane(question.dataplane)
-        options = venue.options(dataplane, split(question.options)[0])
-        obstacle = _unspoken(question, venue) or venue.obstacle(dataplane, options)
+        given, _ = split(question.options)
+        obstacle = _unspoken(question, venue) or venue.obstacle(dataplane, given)
         if obstacle is None:
             answerable.append(question)
         else:

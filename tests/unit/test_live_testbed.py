@@ -21,6 +21,7 @@ from support.live_cluster import LiveCluster, node
 from nodeport_lab.cells import enumerate_cells, pod_clients
 from nodeport_lab.dataplanes import find_dataplane
 from nodeport_lab.errors import LabError, PrerequisiteError, TestbedError, UnknownNameError
+from nodeport_lab.experiment import Question, runnable
 from nodeport_lab.model import (
     Client,
     ClientKind,
@@ -556,6 +557,25 @@ def test_what_is_stated_and_what_is_found_must_agree(cluster: LiveCluster) -> No
         place.options(find_dataplane("cilium"), {})
     assert place.obstacle(find_dataplane("cilium"), {}) is not None
     assert place.obstacle(CALICO, {}) is None
+
+
+def test_questions_about_other_clusters_are_parted_with_their_reasons(
+    cluster: LiveCluster,
+) -> None:
+    """Another dataplane or option does not keep the cluster's own questions from running."""
+    cluster.add(
+        "FelixConfiguration",
+        {"metadata": {"name": "default"}, "spec": {"nftablesMode": "Disabled"}},
+    )
+    own = Question("calico-iptables", {"natOutgoing": "Enabled"})
+    others = [Question("calico-iptables", {"natOutgoing": "Disabled"}), Question("cilium")]
+    answerable, reasons = runnable([others[0], own, others[1]], venue(cluster))
+
+    assert [own] == answerable
+    assert [
+        "calico-iptables with natOutgoing=Disabled: this cluster has natOutgoing=Enabled",
+        "cilium: this cluster runs calico-iptables",
+    ] == [reason.partition(" (")[0] for reason in reasons]
 
 
 def test_an_option_that_nobody_knows_is_absent_and_one_that_does_not_exist_is_refused(

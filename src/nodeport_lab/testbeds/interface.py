@@ -141,7 +141,7 @@ class Venue(Interface):
         """What a result stands on here: `emulated`, `modelled` or `live`."""
 
     def obstacle(self, dataplane: Dataplane, options: Mapping[str, str]) -> str | None:
-        """Why this venue cannot show a dataplane with these options; None if it can."""
+        """Why this venue cannot show a dataplane with options as chosen; None if it can."""
 
     def open(self) -> AbstractContextManager[SetUp]:
         """Room for one testbed after the other; leaving it removes what they share."""
