@@ -189,11 +189,15 @@ def run_all(
     parts = _observe_all(shares, venue, deadline, finished)
     return [
         _run(
-            question,
+            answer,
             venue,
-            [part for share, part in zip(shares, parts, strict=True) if share.question is question],
+            [
+                part
+                for share, part in zip(shares, parts, strict=True)
+                if share.question is answer.question
+            ],
         )
-        for question in questions
+        for answer in answers
     ]
 
 
@@ -315,21 +319,20 @@ def _told(question: Question) -> str:
     return f"{question.dataplane} with {options}" if options else question.dataplane
 
 
-def _run(question: Question, venue: Venue, parts: Sequence[_Part]) -> Run:
-    dataplane = find_dataplane(question.dataplane)
-    given, varied = split(question.options)
+def _run(answer: _Share, venue: Venue, parts: Sequence[_Part]) -> Run:
+    _, varied = split(answer.question.options)
     return Run(
         testbed=venue.name,
-        dataplane=dataplane.name,
-        options={**venue.options(dataplane, given), **varied},
-        basis=venue.basis(dataplane),
+        dataplane=answer.dataplane.name,
+        options={**answer.options, **varied},
+        basis=venue.basis(answer.dataplane),
         versions={
             "nodeport-lab": version("nodeport-lab"),
             "python": platform.python_version(),
             **parts[0].versions,
         },
         observations=tuple(row for part in parts for row in part.observations),
-        suite=question.suite,
+        suite=answer.question.suite,
         cluster=parts[0].cluster,
     )
 
