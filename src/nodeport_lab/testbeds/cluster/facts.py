@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from nodeport_lab.testbeds.cluster import conditions
 from nodeport_lab.testbeds.cluster.connection import Connection
 from nodeport_lab.testbeds.cluster.failures import ClusterError
 
@@ -175,10 +176,7 @@ def _node(node: Manifest, cilium_internal: IPv4Address | None) -> ClusterNode:
     metadata, spec, status = node["metadata"], node.get("spec") or {}, node.get("status") or {}
     labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
     info = status.get("nodeInfo") or {}
-    ready = any(
-        condition.get("type") == "Ready" and condition.get("status") == "True"
-        for condition in status.get("conditions") or ()
-    )
+    ready = conditions.holds(node, "Ready")
     closed = spec.get("unschedulable") or any(
         taint.get("effect") in {"NoSchedule", "NoExecute"} for taint in spec.get("taints") or ()
     )

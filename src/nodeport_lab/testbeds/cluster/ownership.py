@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from nodeport_lab.errors import TestbedError
+from nodeport_lab.testbeds.cluster import conditions
 from nodeport_lab.testbeds.cluster.connection import FIELD_MANAGER, Connection
 from nodeport_lab.testbeds.cluster.failures import (
     CONFLICT,
@@ -277,9 +278,7 @@ def wait_until(
 
 def is_ready(pod: Manifest) -> bool:
     """Whether a pod has the condition Ready, and an address."""
-    status = pod.get("status") or {}
-    conditions = {one["type"]: one["status"] for one in status.get("conditions") or ()}
-    return conditions.get("Ready") == "True" and bool(status.get("podIPs"))
+    return conditions.holds(pod, "Ready") and bool(pod["status"].get("podIPs"))
 
 
 def _give_up_on(pod: Manifest, waited: float) -> None:
@@ -289,19 +288,16 @@ def _give_up_on(pod: Manifest, waited: float) -> None:
     if status.get("phase") in {"Failed", "Succeeded"}:
         words = status.get("message") or status.get("reason") or "it ended"
         raise TestbedError(f"{name} will not become ready ({words}); see its log and events")
-    for condition in status.get("conditions") or ():
+    for condition in conditions.said(pod):
         unplaced = condition["type"] == "PodScheduled" and condition["status"] == "False"
         if unplaced and waited >= _UNSCHEDULABLE:
             words = condition.get("message") or condition.get("reason")
             raise TestbedError(f"{name} finds no node ({words}); make room on the node it asks for")
-    for container in status.get("containerStatuses") or ():
-        waiting = (container.get("state") or {}).get("waiting") or {}
-        reason = waiting.get("reason")
+    for container, reason, message in conditions.waiting(pod):
         if reason in _HOPELESS:
-            words = waiting.get("message") or reason
             raise TestbedError(
-                f"{name} will not become ready: {reason} of {container.get('image')} ({words}); "
-                f"{_HOPELESS[reason]}"
+                f"{name} will not become ready: {reason} of {container.get('image')} "
+                f"({message or reason}); {_HOPELESS[reason]}"
             )
 
 

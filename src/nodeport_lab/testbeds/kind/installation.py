@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from nodeport_lab.errors import ManifestError
+from nodeport_lab.testbeds.cluster import conditions
 from nodeport_lab.testbeds.cluster.connection import Connection
 from nodeport_lab.testbeds.cluster.ownership import wait_until
 from nodeport_lab.testbeds.kind import programs
@@ -129,6 +130,4 @@ def _replaced(key: str, value: object, images: Mapping[str, str]) -> object:
 
 
 def _established(connection: Connection, name: str) -> bool:
-    found = connection.find(_CRD_VERSION, _CRD, name) or {}
-    conditions = (found.get("status") or {}).get("conditions") or ()
-    return any(one["type"] == "Established" and one["status"] == "True" for one in conditions)
+    return conditions.holds(connection.find(_CRD_VERSION, _CRD, name), "Established")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from nodeport_lab.testbeds.cluster import conditions
 from nodeport_lab.testbeds.cluster.connection import Connection
 from nodeport_lab.testbeds.kind import cni
 
@@ -19,6 +20,7 @@ _IF_THERE = (
     ("DaemonSet", "kube-system", "cilium-envoy"),
 )
 _STUCK = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "CrashLoopBackOff"}
+_STATUSES = ("initContainerStatuses", "containerStatuses")
 _SHOWN = 3
 
 
@@ -37,13 +39,7 @@ def stuck(connection: Connection) -> str | None:
     """Pods that wait for what may never come, with their reasons; None: there are none."""
     found = []
     for pod in connection.list("v1", "Pod"):
-        status = pod.get("status") or {}
-        containers = [
-            *(status.get("initContainerStatuses") or ()),
-            *(status.get("containerStatuses") or ()),
-        ]
-        for container in containers:
-            reason = ((container.get("state") or {}).get("waiting") or {}).get("reason")
+        for container, reason, _ in conditions.waiting(pod, _STATUSES):
             if reason in _STUCK:
                 name = f"{pod['metadata'].get('namespace')}/{pod['metadata']['name']}"
                 found.append(f"{name}: {reason} {container.get('image')}")
@@ -54,7 +50,7 @@ def _lacks(connection: Connection, dataplane: str, nodes: int) -> Iterator[str]:
     calico = cni.is_calico(dataplane)
     if calico:
         status = connection.find("operator.tigera.io/v1", "TigeraStatus", "calico")
-        if not _has_condition(status, "Available"):
+        if not conditions.holds(status, "Available"):
             yield f"TigeraStatus calico is not available{_message(status)}"
     yield from _not_rolled_out(connection, _CALICO if calico else _CILIUM)
     yield from _not_ready(connection, nodes)
@@ -70,7 +66,7 @@ def _not_ready(connection: Connection, nodes: int) -> Iterator[str]:
     found = connection.list("v1", "Node")
     if len(found) < nodes:
         yield f"{len(found)} of {nodes} nodes have joined"
-    waiting = [node["metadata"]["name"] for node in found if not _has_condition(node, "Ready")]
+    waiting = [node["metadata"]["name"] for node in found if not conditions.holds(node, "Ready")]
     if waiting:
         yield f"node {', '.join(sorted(waiting))} is not ready"
 
@@ -86,14 +82,8 @@ def _not_rolled_out(
             yield f"{kind} {namespace}/{name} is not rolled out"
 
 
-def _has_condition(found: Mapping[str, Any] | None, name: str) -> bool:
-    conditions = ((found or {}).get("status") or {}).get("conditions") or ()
-    return any(one["type"] == name and one["status"] == "True" for one in conditions)
-
-
 def _message(found: Mapping[str, Any] | None) -> str:
-    conditions = ((found or {}).get("status") or {}).get("conditions") or ()
-    said = [str(one["message"]) for one in conditions if one.get("message")]
+    said = [str(one["message"]) for one in conditions.said(found) if one.get("message")]
     return f" ({said[0]})" if said else ""
 
 
