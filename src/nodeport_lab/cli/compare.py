@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from nodeport_lab import records
-from nodeport_lab.cli.shared import DIFFERS, err, out
+from nodeport_lab.cli.shared import DIFFERS, check_folders, err, out, write
 from nodeport_lab.errors import LabError
 from nodeport_lab.records import wording
 
@@ -47,9 +46,7 @@ def compare_command(
 
     Exit code 2: no records, or none that can be compared.
     """
-    for name, file in (("--json", json_file), ("--markdown", markdown_file)):
-        if file is not None and not file.absolute().parent.is_dir():
-            raise LabError(f"{name}: there is no folder {file.absolute().parent}; create it first")
+    check_folders({"--json": json_file, "--markdown": markdown_file})
     found = records.compare(records.read(a), records.read(b), records.role)
     if not found.pairs:
         raise LabError(
@@ -58,17 +55,9 @@ def compare_command(
         )
     differs = bool(found.differences or (found.one_sided and not common))
     if json_file is not None:
-        text = json.dumps(wording.as_json(found), indent=1) + "\n"
-        sys.stdout.write(text) if str(json_file) == "-" else _write(json_file, text)
+        write(json_file, json.dumps(wording.as_json(found), indent=1) + "\n")
     if markdown_file is not None and differs:
-        _write(markdown_file, wording.as_issue(found))
+        write(markdown_file, wording.as_issue(found))
     (err if str(json_file) == "-" else out).print(wording.on_terminal(found), soft_wrap=True)
     if differs:
         raise typer.Exit(DIFFERS)
-
-
-def _write(file: Path, text: str) -> None:
-    try:
-        file.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise LabError(f"{file} cannot be written: {error.strerror}; name another file") from error

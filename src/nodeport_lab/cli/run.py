@@ -13,7 +13,16 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from nodeport_lab import claims_file, documented, junit, locations, observations, records
-from nodeport_lab.cli.shared import DIFFERS, OptionsOption, TestbedOption, err, out, pairs
+from nodeport_lab.cli.shared import (
+    DIFFERS,
+    OptionsOption,
+    TestbedOption,
+    check_folders,
+    err,
+    out,
+    pairs,
+    write,
+)
 from nodeport_lab.cli.whereabouts import (
     ClusterOption,
     ContextOption,
@@ -123,9 +132,9 @@ def run_command(  # noqa: PLR0913, PLR0917 - one parameter per option
         err.print(f"Recorded in {file}.", soft_wrap=True)
     stated = claims_file.load(locations.claims_file()).documented
     if json_file is not None:
-        _write(json_file, json.dumps(observations.to_json(runs), indent=1) + "\n")
+        write(json_file, json.dumps(observations.to_json(runs), indent=1) + "\n")
     if junit_file is not None:
-        _write(junit_file, junit.report(runs, stated))
+        write(junit_file, junit.report(runs, stated))
     _show(runs, stated, unanswered, err if "-" in {str(json_file), str(junit_file)} else out)
     if any(documented.compare(run, stated) for run in runs):
         raise typer.Exit(DIFFERS)
@@ -165,9 +174,7 @@ def _check_outputs(json_file: Path | None, junit_file: Path | None, record: Path
     """Refuse what could not be written, before anything runs."""
     if str(json_file) == str(junit_file) == "-":
         raise LabError("--json and --junit cannot both go to standard output; name a file for one")
-    for name, file in (("--json", json_file), ("--junit", junit_file)):
-        if file is not None and not file.absolute().parent.is_dir():
-            raise LabError(f"{name}: there is no folder {file.absolute().parent}; create it first")
+    check_folders({"--json": json_file, "--junit": junit_file})
     if record is not None:
         records.check_folder(record)
 
@@ -212,13 +219,6 @@ def _make(questions: Sequence[Question], venue: Venue, deadline: float) -> list[
             deadline=deadline,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
-
-
-def _write(file: Path, text: str) -> None:
-    if str(file) == "-":
-        sys.stdout.write(text)
-    else:
-        file.write_text(text)
 
 
 def _questions(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -58,6 +60,34 @@ def pairs(options: Sequence[str] | None) -> dict[str, str]:
             raise LabError(f"-o {option!r} has no value; write it like policyCIDRMatchMode=nodes")
         found[name] = value
     return found
+
+
+def check_folders(files: Mapping[str, Path | None]) -> None:
+    """Refuse files that could not be written, before anything runs: option -> file.
+
+    Raises:
+        LabError: the folder of one does not exist.
+    """
+    for option, file in files.items():
+        if file is not None and not file.absolute().parent.is_dir():
+            raise LabError(
+                f"{option}: there is no folder {file.absolute().parent}; create it first"
+            )
+
+
+def write(file: Path, text: str) -> None:
+    """Write a file; `-` is standard output.
+
+    Raises:
+        LabError: it cannot be written.
+    """
+    if str(file) == "-":
+        sys.stdout.write(text)
+        return
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise LabError(f"{file} cannot be written: {error.strerror}; name another file") from error
 
 
 def find_pod(scenario: Scenario, name: str) -> Pod:

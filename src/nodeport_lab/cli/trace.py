@@ -14,11 +14,11 @@ from nodeport_lab.cli.shared import (
     PolicyOption,
     TestbedOption,
     ToOption,
+    check_folders,
     out,
     pairs,
 )
 from nodeport_lab.errand import Errand
-from nodeport_lab.errors import LabError
 from nodeport_lab.manifests import NO_POLICY
 from nodeport_lab.report import walk_text
 from nodeport_lab.testbeds.interface import DEFAULT_DEADLINE
@@ -47,8 +47,7 @@ def trace_command(  # noqa: PLR0913, PLR0917 - one parameter per option
     Shows each translation with its rule, what every policy hook saw and which clause
     matched or did not, and the address that the application logged.
     """
-    if svg_file is not None and not svg_file.absolute().parent.is_dir():
-        raise LabError(f"--svg: there is no folder {svg_file.absolute().parent}; create it first")
+    check_folders({"--svg": svg_file})
     walked = walk(Errand(dataplane, client, route, policy, pairs(option), testbed), deadline)
     if svg_file is not None:
         from nodeport_lab.report.walk_figure import draw  # noqa: PLC0415 - matplotlib is slow
