@@ -83,8 +83,7 @@ def check_embedded(name: str, purpose: str) -> None:
         UnknownNameError: there is no such testbed.
         LabError: a testbed whose inside cannot be looked into.
     """
-    if name not in TESTBEDS:
-        raise UnknownNameError("testbed", name, TESTBEDS)
+    _check_name(name)
     if name != EmbeddedVenue.name:
         raise LabError(
             f"{purpose} needs the kernel's namespaces of the embedded testbed, and {name!r} is "
@@ -92,9 +91,13 @@ def check_embedded(name: str, purpose: str) -> None:
         )
 
 
-def _found(name: str, where: Whereabouts) -> Venue:
+def _check_name(name: str) -> None:
     if name not in TESTBEDS:
         raise UnknownNameError("testbed", name, TESTBEDS)
+
+
+def _found(name: str, where: Whereabouts) -> Venue:
+    _check_name(name)
     belongs = "kind" if where.given() == ["cluster"] else "live"
     if where.given() and name != belongs:
         options = ", ".join(f"--{word.replace('_', '-')}" for word in where.given())
