@@ -180,7 +180,11 @@ class ServicePort:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A Service; `type_` is ClusterIP, NodePort, LoadBalancer or ExternalName."""
+    """A Service; `type_` is ClusterIP, NodePort, LoadBalancer or ExternalName.
+
+    `endpoint_pods` are keys of the pods that EndpointSlices put behind a Service without
+    a selector.
+    """
 
     namespace: str
     name: str
@@ -191,6 +195,7 @@ class Service:
     external_traffic_policy: str = "Cluster"
     internal_traffic_policy: str = "Cluster"
     external_ips: tuple[str, ...] = ()
+    endpoint_pods: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
@@ -296,8 +301,8 @@ class Decision:
 
     `seen_source` and `seen_destination` are `address:port` as the hook saw them.
     `policy` is None where no policy selects the pod, or where the default deny of
-    several policies decided. `rule` is the field path of the rule (`egress[0].to[1]`),
-    `default-deny`, or `not-selected`.
+    several policies decided; `policy_namespace` is None there, too. `rule` is the field
+    path of the rule (`egress[0].to[1]`), `default-deny`, or `not-selected`.
     """
 
     direction: Direction
@@ -308,14 +313,16 @@ class Decision:
     policy: str | None
     rule: str
     action: Action
+    policy_namespace: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
     """One cell: who called whom, how, under which policy, and what happened.
 
-    `policy` is `no-policy` for the control. `namespace` is None where the client is no
-    pod, `client_node` where it is a machine outside of the cluster. `route` is `pod-ip`,
+    `policy` is `no-policy` for the control, and `all-policies` where all are in force
+    together. `namespace` is None where the client is no pod, `server_namespace` where it is
+    not told, `client_node` where it is a machine outside of the cluster. `route` is `pod-ip`,
     `cluster-ip` or `nodeport`; `dialled_node` and `relation` are None where no node is
     dialled.
     `seen_source`, `seen_destination`, `hook` and `rule` are those of the decision that
@@ -347,6 +354,7 @@ class Observation:
     application_source: str | None = None
     elapsed_ms: float = 0.0
     detail: str | None = None
+    server_namespace: str | None = None
 
     @property
     def outcome(self) -> str:

@@ -58,17 +58,25 @@ def served_ports(scenario: Scenario) -> tuple[ServedPort, ...]:
 def endpoints(scenario: Scenario, service: Service, port: ServicePort) -> tuple[Endpoint, ...]:
     """The endpoints of one Service port, in the order of the scenario's pods.
 
-    A Service without a selector has none here. A named target port is looked up on
-    each pod; pods that do not declare it are no endpoints.
+    A named target port is looked up on each pod; pods that do not declare it are no
+    endpoints.
     """
-    if not service.selector:
-        return ()
-    wanted = set(service.selector)
     return tuple(
         Endpoint(pod, number)
+        for pod in selected_pods(scenario, service)
+        for number in _numbers(pod, port)
+    )
+
+
+def selected_pods(scenario: Scenario, service: Service) -> tuple[Pod, ...]:
+    """The pods behind a Service; without a selector those that EndpointSlices name."""
+    if not service.selector:
+        return tuple(pod for pod in scenario.pods if pod.key in service.endpoint_pods)
+    wanted = set(service.selector)
+    return tuple(
+        pod
         for pod in scenario.pods
         if pod.namespace == service.namespace and wanted <= set(pod.labels)
-        for number in _numbers(pod, port)
     )
 
 

@@ -89,7 +89,8 @@ CASES = {
     "unknown kind": (
         "{apiVersion: networking.k8s.io/v1, kind: Ingress}",
         "kind",
-        "the lab reads Deployment, List, Namespace, NetworkPolicy, Pod, Service, and not 'Ingress'",
+        "the lab reads DaemonSet, Deployment, EndpointSlice, Job, List, Namespace, NetworkPolicy, "
+        "Pod, ReplicaSet, Service, StatefulSet, and not 'Ingress'",
     ),
     "misspelt kind": ("{kind: Networkpolicy}", "kind", "did you mean 'NetworkPolicy'?"),
     "kind of another type": ("{kind: [Pod]}", "kind", "a list stands where a kind belongs"),
@@ -100,9 +101,9 @@ CASES = {
         "this Deployment is 'extensions/v1beta1'; write apps/v1",
     ),
     "fault inside a List": (
-        "{apiVersion: v1, kind: List, items: [{kind: Job}]}",
+        "{apiVersion: v1, kind: List, items: [{kind: CronJob}]}",
         "items[0].kind",
-        "and not 'Job'",
+        "and not 'CronJob'",
     ),
     "List without items": ("{apiVersion: v1, kind: List}", "items", "this field is missing"),
     "no name": ("{apiVersion: v1, kind: Pod}", "metadata.name", "this Pod has no name"),

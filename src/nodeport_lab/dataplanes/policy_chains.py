@@ -53,6 +53,7 @@ class RuleReference:
     policy: str | None
     rule: str
     action: Action
+    policy_namespace: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +133,9 @@ class Compiler:
     def _rules(self, policy: NetworkPolicy, direction: Direction) -> list[str]:
         rules = []
         for clause in clauses(policy, direction, self._scenario):
-            reference = RuleReference(direction, policy.name, clause.path, Action.ALLOW)
+            reference = RuleReference(
+                direction, policy.name, clause.path, Action.ALLOW, policy.namespace
+            )
             decide = self._decide(reference)
             rules += [
                 " ".join(part for part in (peer, ports, decide, "return") if part)
@@ -230,5 +233,7 @@ def _policy_chain(policy: NetworkPolicy, direction: Direction) -> str:
 def _otherwise(direction: Direction, selecting: Sequence[NetworkPolicy]) -> RuleReference:
     if not selecting:
         return RuleReference(direction, None, "not-selected", Action.ALLOW)
-    only = selecting[0].name if len(selecting) == 1 else None
-    return RuleReference(direction, only, "default-deny", Action.DENY)
+    if len(selecting) > 1:
+        return RuleReference(direction, None, "default-deny", Action.DENY)
+    (only,) = selecting
+    return RuleReference(direction, only.name, "default-deny", Action.DENY, only.namespace)

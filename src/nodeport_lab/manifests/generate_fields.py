@@ -27,7 +27,12 @@ KINDS = {
     "Namespace": "v1",
     "Pod": "v1",
     "Deployment": "apps/v1",
+    "StatefulSet": "apps/v1",
+    "DaemonSet": "apps/v1",
+    "ReplicaSet": "apps/v1",
+    "Job": "batch/v1",
     "Service": "v1",
+    "EndpointSlice": "discovery.k8s.io/v1",
     "NetworkPolicy": "networking.k8s.io/v1",
 }
 """The kinds that the lab reads, each with its apiVersion."""
@@ -47,6 +52,8 @@ QUANTITIES = frozenset(
         ("NodeAllocatableMappedResources", "quantity"),
         ("NodeAllocatableOverheadResources", "perContainer"),
         ("NodeAllocatableOverheadResources", "perPod"),
+        ("PersistentVolumeClaimStatus", "allocatedResources"),
+        ("PersistentVolumeClaimStatus", "capacity"),
         ("PodSpec", "overhead"),
         ("PodStatus", "allocatedResources"),
         ("ResourceFieldSelector", "divisor"),

@@ -63,7 +63,7 @@ def _objects(field: Field) -> list[Object]:
     kinds = kubernetes_table()["kinds"]
     if not isinstance(kind, str) or kind not in kinds:
         raise _unknown_kind(field.get("kind"), sorted([*kinds, "List"]))
-    return [_object(field, kind, kinds[kind]["apiVersion"], kinds[kind]["type"])]
+    return [read_object(field)]
 
 
 def _unknown_kind(kind: Field, known: list[str]) -> ManifestError:
@@ -75,7 +75,18 @@ def _unknown_kind(kind: Field, known: list[str]) -> ManifestError:
     return kind.error(f"{reads}, and not {shown(kind.value)}{question}")
 
 
-def _object(field: Field, kind: str, api_version: str, type_: str) -> Object:
+def read_object(field: Field) -> Object:
+    """One object of a kind that the lab reads.
+
+    Args:
+        field: a mapping whose `kind` is one of those.
+
+    Raises:
+        ManifestError: it is not one that Kubernetes accepts.
+    """
+    kind = field.value["kind"]
+    entry = kubernetes_table()["kinds"][kind]
+    api_version, type_ = entry["apiVersion"], entry["type"]
     version = field.get("apiVersion")
     if version.value != api_version:
         given = "is missing" if version.value is None else f"is {shown(version.value)}"

@@ -5,34 +5,65 @@ from collections.abc import Iterable, Iterator
 from nodeport_lab.manifests.cluster import Cluster
 from nodeport_lab.manifests.documents import Field
 from nodeport_lab.manifests.wording import shown
-from nodeport_lab.manifests.workloads import Workload
+from nodeport_lab.manifests.workloads import ON_EVERY_NODE, Workload, pod_labels
 from nodeport_lab.model import Pod
 
 
-def place(workloads: Iterable[Workload], cluster: Cluster) -> Iterator[tuple[Workload, Pod]]:
+def place(
+    workloads: Iterable[Workload], cluster: Cluster, *, together: bool = False
+) -> Iterator[tuple[Workload, Pod]]:
     """Give every pod a node; each comes with the workload it belongs to.
 
     `nodeName` decides, else `nodeSelector`. Pods that may run on several nodes take them
     in turn, in the order of the manifests. Control planes run no pods of a scenario.
 
+    Args:
+        workloads: what makes pods.
+        cluster: the nodes.
+        together: put pods on the first node that they may run on, instead of in turn.
+
     Raises:
-        ManifestError: a pod asks for a node that there is not.
+        ManifestError: a pod asks for a node that there is not, or for a port of a node
+            that another pod has.
     """
     turn = 0
+    taken: dict[str, set[tuple[object, int]]] = {}
     for workload in workloads:
         nodes = _candidates(workload.pod_spec, cluster)
-        for name in workload.pod_names:
-            pod = Pod(
-                namespace=workload.object.namespace,
-                name=name,
-                node=nodes[turn % len(nodes)],
-                labels=workload.labels,
-                ports=workload.ports,
-                host_network=bool(workload.pod_spec.get("hostNetwork").value),
-                workload=workload.object.name,
+        host_network = bool(workload.pod_spec.get("hostNetwork").value)
+        everywhere = workload.object.kind == ON_EVERY_NODE
+        names = workload.pod_names
+        if everywhere:
+            names = tuple(f"{workload.object.name}-{number}" for number in range(len(nodes)))
+        for number, name in enumerate(names):
+            start = number if everywhere else 0 if together else turn
+            order = [nodes[(start + step) % len(nodes)] for step in range(len(nodes))]
+            node = _free(workload, order, taken) if host_network else order[0]
+            yield (
+                workload,
+                Pod(
+                    namespace=workload.object.namespace,
+                    name=name,
+                    node=node,
+                    labels=pod_labels(workload, name),
+                    ports=workload.ports,
+                    host_network=host_network,
+                    workload=workload.object.name,
+                ),
             )
-            yield workload, pod
-            turn += len(nodes) > 1
+            turn += len(nodes) > 1 and not everywhere
+
+
+def _free(workload: Workload, nodes: list[str], taken: dict[str, set[tuple[object, int]]]) -> str:
+    """The first node on which nobody has the ports of a host-network pod yet."""
+    wanted = {(port.protocol, port.port) for port in workload.ports}
+    for node in nodes:
+        if not wanted & taken.setdefault(node, set()):
+            taken[node] |= wanted
+            return node
+    ports = ", ".join(str(port.port) for port in workload.ports)
+    message = f"no node is left on which port {ports} is free for this pod"
+    raise workload.pod_spec.get("hostNetwork").error(f"{message}; use more nodes or fewer pods")
 
 
 def _candidates(pod_spec: Field, cluster: Cluster) -> list[str]:

@@ -12,18 +12,22 @@ from nodeport_lab.manifests.policies import read_policy
 from nodeport_lab.manifests.service_addresses import allocate
 from nodeport_lab.manifests.services import is_ipv6_only, read_service
 from nodeport_lab.manifests.unprobed import unprobed
-from nodeport_lab.manifests.workloads import read_workload
+from nodeport_lab.manifests.workloads import WORKLOAD_KINDS, read_workload
 from nodeport_lab.model import Namespace, NetworkPolicy, Pod, Scenario, Service
 
 NO_POLICY = "no-policy"
 """What an experiment calls the absence of policy; no policy may have this name."""
 
-_BUILT_IN_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
+BUILT_IN_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 _NAME_LABEL = "kubernetes.io/metadata.name"
 
 
 def build_scenario(
-    cluster: Cluster, objects: Iterable[Object], facts: Mapping[str, str] | None = None
+    cluster: Cluster,
+    objects: Iterable[Object],
+    facts: Mapping[str, str] | None = None,
+    *,
+    together: bool = False,
 ) -> Scenario:
     """Put a cluster and the objects in it together.
 
@@ -31,6 +35,7 @@ def build_scenario(
         cluster: nodes and subnets.
         objects: every object; their order is kept.
         facts: subnets of the testbed that replace annotated CIDRs; None keeps them.
+        together: put pods on the first node that they may run on, instead of in turn.
 
     Raises:
         ManifestError: an object is not one that Kubernetes accepts, two of them clash,
@@ -39,12 +44,12 @@ def build_scenario(
     found = _distinct(objects)
     policies = [_bound(policy, facts) for policy in found if policy.kind == "NetworkPolicy"]
     services = [service for service in found if service.kind == "Service"]
-    workloads = [workload for workload in found if workload.kind in {"Pod", "Deployment"}]
+    workloads = [workload for workload in found if workload.kind in WORKLOAD_KINDS]
     scenario = Scenario(
         cluster=cluster.name,
         nodes=cluster.nodes,
         namespaces=_namespaces(found),
-        pods=_pods(workloads, cluster),
+        pods=_pods(workloads, cluster, together=together),
         services=_services(services, cluster),
         policies=tuple(_policy(policy) for policy in policies),
         pod_cidr=cluster.pod_cidr,
@@ -78,7 +83,7 @@ def _namespaces(objects: tuple[Object, ...]) -> tuple[Namespace, ...]:
     for found in objects:
         if found.kind == "Namespace" or found.namespace in labels:
             continue
-        if found.namespace not in _BUILT_IN_NAMESPACES:
+        if found.namespace not in BUILT_IN_NAMESPACES:
             message = f"there is no Namespace {found.namespace!r}"
             raise found.field.get("metadata", "namespace").error(f"{message}; add its manifest")
         labels[found.namespace] = {}
@@ -88,9 +93,10 @@ def _namespaces(objects: tuple[Object, ...]) -> tuple[Namespace, ...]:
     )
 
 
-def _pods(workloads: list[Object], cluster: Cluster) -> tuple[Pod, ...]:
+def _pods(workloads: list[Object], cluster: Cluster, *, together: bool) -> tuple[Pod, ...]:
     pods: dict[str, Pod] = {}
-    for workload, pod in place((read_workload(found) for found in workloads), cluster):
+    read = (read_workload(found) for found in workloads)
+    for workload, pod in place(read, cluster, together=together):
         if pod.key in pods:
             message = f"its pod {pod.key} would be there twice"
             raise workload.object.field.error(f"{message}; rename this {workload.object.kind}")

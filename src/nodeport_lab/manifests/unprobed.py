@@ -10,9 +10,9 @@ from nodeport_lab.manifests.documents import Field
 from nodeport_lab.manifests.objects import Object
 from nodeport_lab.manifests.services import is_ipv6_only
 from nodeport_lab.manifests.syntax import is_ipv6
+from nodeport_lab.manifests.workloads import WORKLOAD_KINDS, pod_spec_of
 from nodeport_lab.model import Protocol
 
-_POD_SPEC = {"Pod": ("spec",), "Deployment": ("spec", "template", "spec")}
 _PLACEMENT = ("affinity", "topologySpreadConstraints")
 
 
@@ -30,8 +30,8 @@ def unprobed(found: Object) -> Iterator[str]:
     for field in _ports(found):
         if field.get("protocol").value == Protocol.SCTP:
             yield f"{field.get('protocol').place}: SCTP is accepted and never probed"
-    for name in _PLACEMENT if found.kind in _POD_SPEC else ():
-        field = found.field.get(*_POD_SPEC[found.kind], name)
+    for name in _PLACEMENT if found.kind in WORKLOAD_KINDS else ():
+        field = pod_spec_of(found).get(name)
         if field.value is not None:
             yield f"{field.place}: accepted, but only nodeName and nodeSelector place pods here"
 
@@ -69,6 +69,6 @@ def _ports(found: Object) -> Iterator[Field]:
                 yield from rule.get("ports").items()
         case "Service":
             yield from found.spec.get("ports").items()
-        case _:  # a Pod or Deployment
-            for container in found.field.get(*_POD_SPEC[found.kind], "containers").items():
+        case _:  # a workload
+            for container in pod_spec_of(found).get("containers").items():
                 yield from container.get("ports").items()

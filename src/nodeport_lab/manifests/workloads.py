@@ -1,4 +1,4 @@
-"""Pods and Deployments: what they run and where they ask to run it."""
+"""Pods and what makes pods: what they run and where they ask to run it."""
 
 from dataclasses import dataclass
 
@@ -11,17 +11,26 @@ from nodeport_lab.model import ContainerPort
 from nodeport_lab.policy import selector_matches
 
 MAX_REPLICAS = 250
-"""The most pods that one Deployment may ask for: as many as a node has addresses."""
+"""The most pods that one workload may ask for: as many as a node has addresses."""
+
+WORKLOAD_KINDS = ("Pod", "Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job")
+"""The kinds that are pods or make pods."""
+
+ON_EVERY_NODE = "DaemonSet"
+"""The kind whose pods are as many as there are nodes for them."""
+
+_Labels = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """A Pod, or the pods of a Deployment, before they are placed on nodes.
+    """A Pod, or the pods that an object makes, before they are placed on nodes.
 
     Attributes:
         object: the object of the manifest.
-        pod_names: the pods, in order: the Pod itself, or `NAME-0`, `NAME-1`, ...
-        labels: labels of each pod.
+        pod_names: the pods, in order: the Pod itself, or `NAME-0`, `NAME-1`, ...; of a
+            DaemonSet one, which stands for as many as it finds nodes.
+        labels: labels that all of its pods have; see `pod_labels`.
         ports: ports that the containers declare.
         pod_spec: the spec of the pods, with its place.
     """
@@ -34,7 +43,7 @@ class Workload:
 
 
 def read_workload(workload: Object) -> Workload:
-    """A Pod or Deployment.
+    """An object of one of the `WORKLOAD_KINDS`.
 
     Raises:
         ManifestError: a value that Kubernetes does not accept.
@@ -43,10 +52,12 @@ def read_workload(workload: Object) -> Workload:
         names: tuple[str, ...] = (workload.name,)
         metadata, pod_spec = workload.field.get("metadata"), workload.spec
     else:
-        names = tuple(f"{workload.name}-{ordinal}" for ordinal in range(_replicas(workload)))
+        first = workload.spec.get("ordinals", "start").value or 0  # of a StatefulSet
+        names = tuple(f"{workload.name}-{first + number}" for number in range(_count(workload)))
         template = workload.spec.get("template")
         metadata, pod_spec = template.get("metadata"), template.get("spec")
-        _check_selector(workload.spec.get("selector"), metadata.get("labels"))
+        if workload.kind != "Job":  # a cluster gives Jobs selectors of its own
+            _check_selector(workload.spec.get("selector"), metadata.get("labels"))
     if pod_spec.value is None:
         raise pod_spec.error("this field is missing; describe the containers in it")
     check_labels(pod_spec.get("nodeSelector"))
@@ -59,12 +70,37 @@ def read_workload(workload: Object) -> Workload:
     )
 
 
-def _replicas(deployment: Object) -> int:
-    replicas = deployment.spec.get("replicas")
-    number: int = 1 if replicas.value is None else replicas.value
+def pod_labels(workload: Workload, name: str) -> _Labels:
+    """The labels of one of the pods, those included that its controller adds.
+
+    Source: the Kubernetes documentation, "StatefulSets" (pod name and index labels) and
+    "Well-Known Labels" (batch.kubernetes.io/job-name).
+    """
+    own = dict(workload.labels)
+    match workload.object.kind:
+        case "StatefulSet":
+            own["statefulset.kubernetes.io/pod-name"] = name
+            own["apps.kubernetes.io/pod-index"] = name.rpartition("-")[2]
+        case "Job":
+            own.setdefault("batch.kubernetes.io/job-name", workload.object.name)
+            own.setdefault("job-name", workload.object.name)
+    return tuple(sorted(own.items()))
+
+
+def pod_spec_of(found: Object) -> Field:
+    """The spec of the pods of a workload, wherever its kind keeps it."""
+    return found.spec if found.kind == "Pod" else found.spec.get("template", "spec")
+
+
+def _count(workload: Object) -> int:
+    """How many pods an object makes."""
+    if workload.kind == ON_EVERY_NODE:
+        return 1
+    field = workload.spec.get("parallelism" if workload.kind == "Job" else "replicas")
+    number: int = 1 if field.value is None else field.value
     if number not in range(MAX_REPLICAS + 1):
         message = f"{number} pods are not possible here"
-        raise replicas.error(f"{message}; ask for 0 to {MAX_REPLICAS}")
+        raise field.error(f"{message}; ask for 0 to {MAX_REPLICAS}")
     return number
 
 

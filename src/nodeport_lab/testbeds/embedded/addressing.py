@@ -10,7 +10,8 @@ from nodeport_lab.model import Network, Scenario
 
 NODE_CIDR = IPv4Network("172.18.0.0/24")  # what Docker usually gives the network `kind`
 GATEWAY = NODE_CIDR[1]
-EXTERNAL = ("external", NODE_CIDR[250], None)
+_EXTERNAL = 250
+EXTERNAL = ("external", NODE_CIDR[_EXTERNAL], None)
 """A machine on the nodes' network: name, address, router."""
 ROUTED = ("external-routed", IPv4Address("203.0.113.10"), IPv4Address("203.0.113.1"))
 """A machine behind a router (addresses for documentation, RFC 5737)."""
@@ -59,14 +60,27 @@ def plan_network(scenario: Scenario, *, tunnel: bool = False) -> Network:
         node_pod_cidrs=pod_cidrs,
         pods=pods,
         cluster_ips=_cluster_ips(scenario),
-        load_balancers={
-            service.key: NODE_CIDR[_FIRST_LOAD_BALANCER + number]
-            for number, service in enumerate(
-                service for service in scenario.services if service.type_ == "LoadBalancer"
-            )
-        },
+        load_balancers=_load_balancers(scenario),
         tunnels={name: subnet[1] for name, subnet in pod_cidrs.items()} if tunnel else {},
     )
+
+
+def _load_balancers(scenario: Scenario) -> dict[str, IPv4Address]:
+    """An address on the nodes' network for each Service of that type, none of them a node's."""
+    services = [service for service in scenario.services if service.type_ == "LoadBalancer"]
+    after_nodes = _FIRST_NODE + len(scenario.nodes)
+    numbers = (
+        *range(_FIRST_LOAD_BALANCER, _EXTERNAL),
+        *range(_FIRST_LOAD_BALANCER - 1, after_nodes - 1, -1),
+    )
+    if len(services) > len(numbers):
+        raise ManifestError(
+            f"{len(services)} Services of type LoadBalancer do not fit into {NODE_CIDR} beside the "
+            f"nodes; use at most {len(numbers)}"
+        )
+    return {
+        service.key: NODE_CIDR[number] for service, number in zip(services, numbers, strict=False)
+    }
 
 
 def _node_subnets(scenario: Scenario) -> Iterator[IPv4Network]:

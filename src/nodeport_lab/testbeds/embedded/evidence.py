@@ -47,6 +47,7 @@ def read_records(
                             policy=reference.policy,
                             rule=reference.rule,
                             action=reference.action,
+                            policy_namespace=reference.policy_namespace,
                         )
                     )
     return {

@@ -65,7 +65,11 @@ class Host:
         return {"has": await asyncio.to_thread(has_device, kind)}
 
     async def serve(self, servers: list[dict[str, Any]]) -> Answer:
-        """Start servers in pods."""
+        """Start servers in pods; a port that two containers declare has one."""
+        distinct = {
+            (server["namespace"], server["port"], server["protocol"]): server
+            for server in reversed(servers)
+        }
         self._servers += [
             await listen(
                 server["pod"],
@@ -74,7 +78,7 @@ class Host:
                 server["protocol"],
                 self._calls,
             )
-            for server in servers
+            for server in distinct.values()
         ]
         return {}
 

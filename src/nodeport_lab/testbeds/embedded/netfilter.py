@@ -12,6 +12,8 @@ from typing import Any
 
 from nodeport_lab.testbeds.embedded import namespaces
 
+AT_ONCE = 40  # processes of nft; more take memory and save no time
+
 
 def find_nft() -> str | None:
     """The path of nft; an ordinary user's PATH often lacks the folders it lives in."""
@@ -19,24 +21,27 @@ def find_nft() -> str | None:
 
 
 def load(opened: Mapping[str, int], rulesets: Mapping[str, Sequence[str]]) -> None:
-    """Load rulesets, namespace by namespace at the same time, each one's texts in order.
+    """Load rulesets, many namespaces at the same time, each one's texts in order.
 
     Raises:
         OSError: nft refused one; the message holds nft's own.
     """
-    for stage in zip_longest(*rulesets.values()):
-        started = [
-            (name, text, start(opened[name], "-f", "-"))
-            for name, text in zip(rulesets, stage, strict=True)
-            if text is not None
-        ]
-        failures = []
-        for name, text, process in started:
-            _, complaint = process.communicate(text.encode())
-            if process.returncode:
-                failures.append(f"nft in {name}: {_first_line(complaint)}")
-        if failures:
-            raise OSError("; ".join(failures))
+    names = list(rulesets)
+    for first in range(0, len(names), AT_ONCE):
+        some = names[first : first + AT_ONCE]
+        for stage in zip_longest(*(rulesets[name] for name in some)):
+            started = [
+                (name, text, start(opened[name], "-f", "-"))
+                for name, text in zip(some, stage, strict=True)
+                if text is not None
+            ]
+            failures = []
+            for name, text, process in started:
+                _, complaint = process.communicate(text.encode())
+                if process.returncode:
+                    failures.append(f"nft in {name}: {_first_line(complaint)}")
+            if failures:
+                raise OSError("; ".join(failures))
 
 
 def set_elements(namespace: int, table: str) -> dict[str, list[list[Any]]]:

@@ -333,8 +333,12 @@ class EmbeddedTestbed:
 
     def _announced(self) -> Iterator[str]:
         """Addresses of Services that one node, as kube-vip's leader, takes upon itself."""
-        for service in self.scenario.services:
-            yield from map(str, outside_addresses(self.network, service))
+        addresses = (
+            str(address)
+            for service in self.scenario.services
+            for address in outside_addresses(self.network, service)
+        )
+        yield from dict.fromkeys(addresses)
 
     def _servers(self) -> list[dict[str, Any]]:
         return [
