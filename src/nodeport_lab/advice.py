@@ -145,7 +145,9 @@ def manifest(policy: NetworkPolicy) -> dict[str, Any]:
     (direction,) = policy.directions
     (rule,) = policy.rules(direction)
     side = "to" if direction is Direction.EGRESS else "from"
-    written: dict[str, Any] = {side: [_peer(peer) for peer in rule.peers]}
+    written: dict[str, Any] = {}
+    if rule.peers:
+        written[side] = [_peer(peer) for peer in rule.peers]
     if rule.ports:
         written["ports"] = [
             {"protocol": str(port.protocol), "port": port.port} for port in rule.ports
@@ -188,6 +190,8 @@ def _policy(direction: Direction, selected: Pod, rule: PolicyRule) -> NetworkPol
 
 
 def _server(cell: Cell, scenario: Scenario) -> Pod | None:
+    if cell.server_pod is not None:
+        return cell.server_pod
     return next((pod for pod in scenario.pods if pod.workload == cell.server and pod.ports), None)
 
 

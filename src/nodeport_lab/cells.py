@@ -28,7 +28,10 @@ EXTERNAL_IP = "external-ip"
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One question: may this client reach that server by this route?"""
+    """One question: may this client reach that server by this route?
+
+    `server_pod` is a pod of the server's, told where its name alone would not do.
+    """
 
     client: Client
     server: str
@@ -37,6 +40,7 @@ class Cell:
     dialled_node: str | None
     relation: Relation | None
     probe: Probe
+    server_pod: Pod | None = None
 
     @property
     def way(self) -> str:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
 from nodeport_lab.documented import DocumentedOutcome, comparisons
+from nodeport_lab.junit_text import as_xml
 from nodeport_lab.model import Observation, Run, Verdict
 from nodeport_lab.report.words import title
 
 _MILLISECONDS = 1000
-_NOT_IN_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def report(runs: Sequence[Run], documented: Sequence[DocumentedOutcome]) -> str:
@@ -48,9 +47,7 @@ def report(runs: Sequence[Run], documented: Sequence[DocumentedOutcome]) -> str:
         suite.set("tests", str(len(run.observations)))
         suite.set("failures", str(failures))
         suite.set("errors", str(errors))
-    ET.indent(suites)
-    text = ET.tostring(suites, encoding="unicode", xml_declaration=True)
-    return _NOT_IN_XML.sub("", text) + "\n"
+    return as_xml(suites)
 
 
 def _name(cell: Observation) -> str:

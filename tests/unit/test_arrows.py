@@ -22,6 +22,7 @@ FLOORS = (
     "junit",
     "records",
     "report",
+    "check",
     "claims_file",
     "claims",
     "documented",
@@ -46,6 +47,7 @@ FLOORS = (
     "locations",
     "schemas",
     "model",
+    "junit_text",
     "errors",
 )
 """Every part of the package; one may import those below it, and never those above."""

@@ -11,6 +11,7 @@ import typer
 
 from nodeport_lab.cli.advise import advise_command
 from nodeport_lab.cli.catalogue import list_command
+from nodeport_lab.cli.check import check_command, diff_command
 from nodeport_lab.cli.compare import compare_command
 from nodeport_lab.cli.doctor import doctor_command
 from nodeport_lab.cli.down import down_command
@@ -57,6 +58,8 @@ app.command("down", epilog="Example: nodeport-lab down")(down_command)
 app.command("compare", epilog="Example: nodeport-lab compare results/old results/new")(
     compare_command
 )
+app.command("check", epilog="Example: kustomize build . | nodeport-lab check -f -")(check_command)
+app.command("diff", epilog="Example: nodeport-lab diff before.yaml after.yaml")(diff_command)
 app.command("list", epilog="Example: nodeport-lab list")(list_command)
 app.command("doctor", epilog="Example: nodeport-lab doctor")(doctor_command)
 

@@ -47,8 +47,15 @@ ToOption = Annotated[
 PolicyOption = Annotated[str, typer.Option("--policy", help="Name of the policy in force.")]
 
 
-def pairs(options: Sequence[str] | None) -> dict[str, str]:
+def pairs(
+    options: Sequence[str] | None, flag: str = "-o", like: str = "policyCIDRMatchMode=nodes"
+) -> dict[str, str]:
     """`NAME=VALUE` arguments as a mapping.
+
+    Args:
+        options: the arguments.
+        flag: what they stand behind.
+        like: an example of one.
 
     Raises:
         LabError: one has no value.
@@ -57,7 +64,7 @@ def pairs(options: Sequence[str] | None) -> dict[str, str]:
     for option in options or ():
         name, equals, value = option.partition("=")
         if not equals:
-            raise LabError(f"-o {option!r} has no value; write it like policyCIDRMatchMode=nodes")
+            raise LabError(f"{flag} {option!r} has no value; write it like {like}")
         found[name] = value
     return found
 

@@ -1,5 +1,6 @@
 """Which node runs which pod: what the scheduler would decide, made repeatable."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from nodeport_lab.manifests.cluster import Cluster
@@ -7,6 +8,9 @@ from nodeport_lab.manifests.documents import Field
 from nodeport_lab.manifests.wording import shown
 from nodeport_lab.manifests.workloads import ON_EVERY_NODE, Workload, pod_labels
 from nodeport_lab.model import Pod
+
+ROOM = 200
+"""Pods that a node takes where several nodes would do; it has addresses for some more."""
 
 
 def place(
@@ -20,7 +24,8 @@ def place(
     Args:
         workloads: what makes pods.
         cluster: the nodes.
-        together: put pods on the first node that they may run on, instead of in turn.
+        together: put pods on the first node that they may run on and that has room, instead
+            of in turn.
 
     Raises:
         ManifestError: a pod asks for a node that there is not, or for a port of a node
@@ -28,6 +33,7 @@ def place(
     """
     turn = 0
     taken: dict[str, set[tuple[object, int]]] = {}
+    full: Counter[str] = Counter()
     for workload in workloads:
         nodes = _candidates(workload.pod_spec, cluster)
         host_network = bool(workload.pod_spec.get("hostNetwork").value)
@@ -38,7 +44,10 @@ def place(
         for number, name in enumerate(names):
             start = number if everywhere else 0 if together else turn
             order = [nodes[(start + step) % len(nodes)] for step in range(len(nodes))]
+            if together and not everywhere:
+                order.sort(key=lambda node: full[node] >= ROOM)
             node = _free(workload, order, taken) if host_network else order[0]
+            full[node] += 1
             yield (
                 workload,
                 Pod(

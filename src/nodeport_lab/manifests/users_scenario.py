@@ -14,6 +14,7 @@ from nodeport_lab.errors import ManifestError
 from nodeport_lab.manifests.cluster import Cluster
 from nodeport_lab.manifests.documents import Field
 from nodeport_lab.manifests.objects import Object
+from nodeport_lab.manifests.placement import ROOM
 from nodeport_lab.manifests.scenario import BUILT_IN_NAMESPACES, build_scenario
 from nodeport_lab.manifests.services import HEADLESS
 from nodeport_lab.manifests.slices import endpoint_pods
@@ -27,8 +28,6 @@ DEFAULT_NODES = 3
 MOST_PODS = 2_000
 MOST_EXCEPTIONS = 1_000
 """Of one ipBlock: what netfilter takes in one rule."""
-
-_PODS_PER_NODE = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +85,7 @@ def users_scenario(
             f"these manifests make {pods_wanted} pods and the lab has room for {MOST_PODS}; "
             "check fewer namespaces at a time"
         )
-    at_least = max(nodes, -(-pods_wanted // _PODS_PER_NODE))
+    at_least = max(nodes, -(-pods_wanted // ROOM))
     cluster = users_cluster(workloads, at_least, known.get("pods"), service_cidr)
     scenario = build_scenario(cluster, objects, together=together)
     slices = [found for found in objects if found.kind == "EndpointSlice"]

@@ -1,0 +1,246 @@
+"""`nodeport-lab check` and `nodeport-lab diff`: your own manifests."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from ipaddress import IPv4Network
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from nodeport_lab.check import checker
+from nodeport_lab.check.changes import compare
+from nodeport_lab.check.checker import Check, Request
+from nodeport_lab.check.findings import FAILING, Kind, chosen_kinds
+from nodeport_lab.cli.shared import DIFFERS, OptionsOption, err, out, pairs
+from nodeport_lab.dataplanes import DATAPLANES
+from nodeport_lab.errors import LabError
+from nodeport_lab.manifests.users import STANDARD_INPUT, Reading, read_users_files
+from nodeport_lab.manifests.users_cluster import MOST_NODES, SUBNETS, check_subnets
+from nodeport_lab.manifests.users_scenario import DEFAULT_NODES
+from nodeport_lab.report import changes_of_checks, check_text
+from nodeport_lab.testbeds.embedded.addressing import NODE_CIDR
+
+DataplanesOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-d",
+        "--dataplane",
+        help=f"Of {', '.join(DATAPLANES)}; may be repeated. Default: all.",
+    ),
+]
+NodesOption = Annotated[
+    int, typer.Option(min=1, max=MOST_NODES, help="Workers, besides a control plane without pods.")
+]
+SubnetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--subnet",
+        metavar="NAME=CIDR",
+        help=f"A subnet of the real cluster, of {', '.join(SUBNETS)}; may be repeated.",
+    ),
+]
+CapOption = Annotated[
+    int | None,
+    typer.Option(
+        "--max-cells",
+        min=1,
+        help="The most questions for each dataplane. Never leaves out one that may differ.",
+    ),
+]
+DeadlineOption = Annotated[
+    float | None,
+    typer.Option(min=0.05, max=60, help="Seconds that a connection may take. Default: as needed."),
+]
+
+
+def check_command(  # noqa: PLR0913, PLR0917 - one parameter per option
+    file: Annotated[
+        list[str],
+        typer.Option(
+            "-f",
+            "--file",
+            metavar="FILE|DIR|-",
+            help="Manifests: a file, a folder with all in it, or - for standard input; repeat it.",
+        ),
+    ],
+    dataplane: DataplanesOption = None,
+    option: OptionsOption = None,
+    nodes: NodesOption = DEFAULT_NODES,
+    subnet: SubnetOption = None,
+    max_cells: CapOption = None,
+    json_file: Annotated[
+        Path | None,
+        typer.Option("--json", metavar="FILE", help="Also write everything; - for stdout."),
+    ] = None,
+    junit_file: Annotated[
+        Path | None, typer.Option("--junit", metavar="FILE", help="Also write a JUnit report.")
+    ] = None,
+    html_file: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Also write one page of HTML.")
+    ] = None,
+    strict: Annotated[  # noqa: FBT002 - an option
+        bool, typer.Option("--strict", help="What was assumed or left out is a finding, too.")
+    ] = False,
+    fail_on: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND,...",
+            help=f"Findings that end with exit code 1: {', '.join(FAILING)}. Default: all.",
+        ),
+    ] = None,
+    deadline: DeadlineOption = None,
+) -> None:
+    """Ask what your own policies and Services do, on every dataplane, with real packets.
+
+    Exit code 0: nothing to report.
+
+    Exit code 1: findings.
+
+    Exit code 2: wrong input, or something is missing on this machine.
+    """
+    failing = chosen_kinds(fail_on, strict=strict)
+    files = {"--json": json_file, "--junit": junit_file, "--html": html_file}
+    piped = _check_files(files)
+    request = _request(_read(file), dataplane, option, nodes, subnet, max_cells, deadline)
+    made = _make(request)
+    _write(made, files, failing)
+    (err if piped else out).print(check_text.render(made), soft_wrap=False)
+    if any(finding.kind in failing for finding in made.findings):
+        raise typer.Exit(DIFFERS)
+
+
+def diff_command(  # noqa: PLR0913, PLR0917 - one parameter per option
+    old: Annotated[str, typer.Argument(metavar="OLD", help="Manifests before: a file or folder.")],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="Manifests after; one may be -.")],
+    dataplane: DataplanesOption = None,
+    option: OptionsOption = None,
+    nodes: NodesOption = DEFAULT_NODES,
+    subnet: SubnetOption = None,
+    max_cells: CapOption = None,
+    json_file: Annotated[
+        Path | None,
+        typer.Option("--json", metavar="FILE", help="Also write the changes; - for stdout."),
+    ] = None,
+    deadline: DeadlineOption = None,
+) -> None:
+    """Ask which answers change from one set of manifests to another, as in a pull request.
+
+    Exit code 0: no answer changes.
+
+    Exit code 1: some do.
+
+    Exit code 2: wrong input, or something is missing on this machine.
+    """
+    if old == new == STANDARD_INPUT:
+        raise LabError("only one of OLD and NEW can be standard input; name a file for the other")
+    piped = _check_files({"--json": json_file})
+    readings = [_read([path]) for path in (old, new)]
+    before, after = (
+        _make(_request(reading, dataplane, option, nodes, subnet, max_cells, deadline, False))  # noqa: FBT003
+        for reading in readings
+    )
+    found = compare(before.answers, after.answers)
+    if json_file is not None:
+        _put(json_file, json.dumps(changes_of_checks.record(found), indent=1) + "\n")
+    (err if piped else out).print(changes_of_checks.render(found), soft_wrap=True)
+    if found.changes:
+        raise typer.Exit(DIFFERS)
+
+
+def _read(paths: Sequence[str]) -> Reading:
+    piped = sys.stdin.buffer.read() if STANDARD_INPUT in paths else b""
+    reading = read_users_files(paths, piped)
+    if not reading.objects:
+        raise LabError(f"nothing in {', '.join(paths)} is of a kind that the lab reads")
+    return reading
+
+
+def _request(  # noqa: PLR0913, PLR0917 - the options of both commands
+    reading: Reading,
+    dataplanes: Sequence[str] | None,
+    options: Sequence[str] | None,
+    nodes: int,
+    subnets: Sequence[str] | None,
+    cap: int | None,
+    deadline: float | None,
+    remedies: bool = True,  # noqa: FBT001, FBT002 - the same
+) -> Request:
+    return Request(
+        reading=reading,
+        dataplanes=tuple(dataplanes or ()),
+        options=pairs(options),
+        nodes=nodes,
+        subnets=_subnets(subnets),
+        cap=cap,
+        deadline=deadline,
+        remedies=remedies,
+    )
+
+
+def _subnets(given: Sequence[str] | None) -> Mapping[str, IPv4Network]:
+    return check_subnets(pairs(given, "--subnet", "nodes=10.0.0.0/24"), NODE_CIDR)
+
+
+def _check_files(files: Mapping[str, Path | None]) -> bool:
+    """Refuse files that cannot be written; tell whether one of them is standard output."""
+    named = {name: file for name, file in files.items() if file is not None}
+    piped = [name for name, file in named.items() if str(file) == "-"]
+    if len(piped) > 1:
+        raise LabError(f"{' and '.join(piped)} cannot both go to standard output; name a file")
+    for name, file in named.items():
+        if not file.absolute().parent.is_dir():
+            raise LabError(f"{name}: there is no folder {file.absolute().parent}; create it first")
+    return bool(piped)
+
+
+def _write(made: Check, files: Mapping[str, Path | None], failing: frozenset[Kind]) -> None:
+    """Write what was asked for; what writes a form is imported only where it is needed."""
+    if (file := files["--json"]) is not None:
+        from nodeport_lab.report import check_record  # noqa: PLC0415
+
+        _put(file, json.dumps(check_record.record(made), indent=1) + "\n")
+    if (file := files["--junit"]) is not None:
+        from nodeport_lab.report import check_junit  # noqa: PLC0415
+
+        _put(file, check_junit.report(made, failing))
+    if (file := files["--html"]) is not None:
+        from nodeport_lab.report import check_page  # noqa: PLC0415
+
+        _put(file, check_page.page(made))
+
+
+def _put(file: Path, text: str) -> None:
+    if str(file) == "-":
+        sys.stdout.write(text)
+    else:
+        file.write_text(text, encoding="utf-8")
+
+
+def _make(request: Request) -> Check:
+    with _progress() as progress:
+        return checker.check(request, progress)
+
+
+@contextmanager
+def _progress() -> Iterator[checker.Progress]:
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:,.0f} of {task.total:,.0f}"),
+        TimeElapsedColumn(),
+        console=err,
+        transient=True,
+        disable=not err.is_terminal,
+    ) as bar:
+        task = bar.add_task("reading", total=1)
+
+        def show(what: str, done: int, total: int) -> None:
+            bar.update(task, description=what, completed=done, total=total)
+
+        yield show
