@@ -126,7 +126,7 @@ def _changes_with_node(answers: Sequence[Answer]) -> bool:
         whose = client.pod.key if client.pod else client.name
         by_client.setdefault((answer.placement, whose), []).append(answer)
     for some in by_client.values():
-        slots = {slot(one.question, one.backend) for one in some if one.backend}
+        slots: set[Slot | None] = {slot(one.question, one.backend) for one in some if one.backend}
         for wanted in slots or {None}:
             by_node: dict[str | None, set[str]] = {}
             for one in some:

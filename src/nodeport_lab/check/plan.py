@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from nodeport_lab.check.answers import Door, Party, caller, door
 from nodeport_lab.check.questions import Question, Questions, is_asked
 from nodeport_lab.check.reasoning import Kind, Reasoner
 from nodeport_lab.errors import LabError
@@ -56,14 +57,28 @@ def make_plan(placements: Sequence[tuple[Questions, Reasoner]], cap: int | None 
     )
     limit = DEFAULT_CAP if cap is None else cap
     if possible <= limit:
-        complete = tuple(tuple(filter(is_asked, questions)) for questions, _ in placements)
-        kinds = {
-            reasoner.kind(question)
-            for (_, reasoner), asked in zip(placements, complete, strict=True)
-            for question in asked
-        }
-        return Plan(complete, sum(map(len, complete)), len(kinds))
+        return _everything(placements)
     return _sample(placements, possible, cap, limit)
+
+
+def _everything(placements: Sequence[tuple[Questions, Reasoner]]) -> Plan:
+    """Every question of the first placement; of later ones what shows something else."""
+    asked: list[tuple[Question, ...]] = []
+    kinds: set[Kind] = set()
+    shown: set[tuple[Party, Door, Kind]] = set()
+    for questions, reasoner in placements:
+        chosen = []
+        fresh = set()
+        for question in filter(is_asked, questions):
+            kind = reasoner.kind(question)
+            key = (caller(question), door(question), kind)
+            if key not in shown:
+                chosen.append(question)
+            kinds.add(kind)
+            fresh.add(key)
+        shown |= fresh
+        asked.append(tuple(chosen))
+    return Plan(tuple(asked), sum(map(len, asked)), len(kinds))
 
 
 def _sample(

@@ -24,12 +24,13 @@ from nodeport_lab.testbeds.interface import ProbeResult
 Progress = Callable[[int], None]
 """Called with the number of questions answered since it was last called."""
 
-COPIES = 3
+COPIES = 2
 """How often a question is asked at once, for each kind of backend."""
 
 # A silence that no drop explains gets a second look, so a short wait costs no answer.
 _PATIENCE = 0.15  # seconds
 _PATIENCE_EACH = 0.001
+_CONTROL_ROUNDS = 8
 _ROUNDS = 6  # of asking again for backends that were not met
 _IN_A_REQUEST = 5_000  # questions in one request to the lab
 _PROBES_PER_RULESET = 20_000  # a hook remembers so many connections, and no port is used twice
@@ -93,7 +94,7 @@ class Session:
         """Ask questions, first without any policy, then under all of these."""
         controls: list[_Control] = []
         for some in _parts(questions):
-            controls += map(_Control.of, self.ask(some))
+            controls += self._without_policy(some)
             progress(len(some))
         self.put_in_force(policies)
         for start in range(0, len(questions), _IN_A_REQUEST):
@@ -104,12 +105,12 @@ class Session:
             yield from self._under_policy(some, theirs, placement)
             progress(len(some))
 
-    def ask(self, questions: Sequence[Question]) -> list[list[ProbeResult]]:
-        """Ask each question as often as it has kinds of backends, and some more."""
-        copies = [_copies(question) for question in questions]
+    def ask(self, questions: Sequence[Question], copies: int = COPIES) -> list[list[ProbeResult]]:
+        """Ask each question at once, `copies` times for each kind of backend that it has."""
+        numbers = [copies * _kinds(question) or 1 for question in questions]
         probes = [
             question.probe
-            for question, number in zip(questions, copies, strict=True)
+            for question, number in zip(questions, numbers, strict=True)
             for _ in range(number)
         ]
         if self._sent and self._sent + len(probes) > _PROBES_PER_RULESET:
@@ -117,7 +118,25 @@ class Session:
         self._sent += len(probes)
         deadline = self.deadline or _PATIENCE + _PATIENCE_EACH * min(len(probes), AT_ONCE)
         results = iter(self._running.probe(probes, deadline))
-        return [[next(results) for _ in range(number)] for number in copies]
+        return [[next(results) for _ in range(number)] for number in numbers]
+
+    def _without_policy(self, questions: Sequence[Question]) -> Iterator[_Control]:
+        """Ask until every kind of backend has answered, or no more of them do."""
+        found = self.ask(questions)
+        waiting = [number for number, question in enumerate(questions) if _kinds(question)]
+        for _ in range(_CONTROL_ROUNDS):
+            waiting = [
+                number
+                for number in waiting
+                if (control := _Control.of(found[number])).is_open
+                and not control.is_complete(questions[number])
+            ]
+            if not waiting:
+                break
+            again = self.ask([questions[number] for number in waiting], copies=1)
+            for number, results in zip(waiting, again, strict=True):
+                found[number] += results
+        return map(_Control.of, found)
 
     def _under_policy(
         self, questions: Sequence[Question], controls: Sequence[_Control], placement: str
@@ -188,6 +207,12 @@ class _Control:
         answered = frozenset(result.backend for result in allowed if result.backend)
         return cls((allowed or list(results))[0], answered)
 
+    def is_complete(self, question: Question) -> bool:
+        """Whether every kind of backend answered."""
+        backends = [backend.pod for backend in question.target.backends]
+        answered = {slot(question, pod) for pod in backends if pod.key in self.answered}
+        return answered == {slot(question, pod) for pod in backends}
+
     @property
     def is_open(self) -> bool:
         return self.result.verdict is Verdict.ALLOWED
@@ -211,9 +236,10 @@ def _has_met(
     return wanted <= met
 
 
-def _copies(question: Question) -> int:
-    kinds = len({slot(question, backend.pod) for backend in question.target.backends})
-    return 1 if kinds == 1 else COPIES * kinds
+def _kinds(question: Question) -> int:
+    """How many kinds of backends there are to choose from; 0 where there is no choice."""
+    found = len({slot(question, backend.pod) for backend in question.target.backends})
+    return found if found > 1 else 0
 
 
 def _parts(questions: Sequence[Question]) -> Iterator[Sequence[Question]]:

@@ -84,6 +84,21 @@ def transactions(table: Table, *, replaces: str | None = None) -> list[str]:
     return texts
 
 
+def joined(texts: Iterable[str]) -> list[str]:
+    """Inputs that are small together as one, in their order: starting nft costs the most."""
+    found: list[str] = []
+    size = lines = 0
+    for text in texts:
+        more = text.count("\n")
+        if found and size + len(text) <= MAX_TEXT and lines + more <= MAX_STATEMENTS:
+            found[-1] += text
+        else:
+            found.append(text)
+            size = lines = 0
+        size, lines = size + len(text), lines + more
+    return found
+
+
 def _bounded(statements: Sequence[str]) -> list[str]:
     """Statements, one per line, in texts of bounded length; their order is kept."""
     texts: list[str] = []

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
 
-from nodeport_lab.dataplanes.nftables import MAX_STATEMENTS, MAX_TEXT
 from nodeport_lab.testbeds.embedded import namespaces
 
 AT_ONCE = 40  # processes of nft; more take memory and save no time
@@ -28,7 +27,6 @@ def load(opened: Mapping[str, int], rulesets: Mapping[str, Sequence[str]]) -> No
         OSError: nft refused one; the message holds nft's own.
     """
     names = list(rulesets)
-    rulesets = {name: _joined(texts) for name, texts in rulesets.items()}
     for first in range(0, len(names), AT_ONCE):
         some = names[first : first + AT_ONCE]
         for stage in zip_longest(*(rulesets[name] for name in some)):
@@ -44,21 +42,6 @@ def load(opened: Mapping[str, int], rulesets: Mapping[str, Sequence[str]]) -> No
                     failures.append(f"nft in {name}: {_first_line(complaint)}")
             if failures:
                 raise OSError("; ".join(failures))
-
-
-def _joined(texts: Sequence[str]) -> list[str]:
-    """Texts that are small together as one, in their order: starting nft costs the most."""
-    joined: list[str] = []
-    size = lines = 0
-    for text in texts:
-        more = text.count("\n")
-        if joined and size + len(text) <= MAX_TEXT and lines + more <= MAX_STATEMENTS:
-            joined[-1] += text
-        else:
-            joined.append(text)
-            size = lines = 0
-        size, lines = size + len(text), lines + more
-    return joined
 
 
 def set_elements(namespace: int, table: str) -> dict[str, list[list[Any]]]:

@@ -20,7 +20,7 @@ from nodeport_lab.dataplanes.names import (
     return_mark,
     tunnel_mac,
 )
-from nodeport_lab.dataplanes.nftables import Table, transactions
+from nodeport_lab.dataplanes.nftables import Table, joined, transactions
 from nodeport_lab.errors import PrerequisiteError, TestbedError
 from nodeport_lab.model import (
     Action,
@@ -96,7 +96,7 @@ class EmbeddedTestbed:
             self._lab.request(
                 "load",
                 rulesets={
-                    namespace: [text for table in some for text in transactions(table)]
+                    namespace: joined(text for table in some for text in transactions(table))
                     for namespace, some in tables.items()
                 },
             )
@@ -160,11 +160,15 @@ class EmbeddedTestbed:
         self.lab.request(
             "load",
             rulesets={
-                namespace: transactions(
-                    Table(self._generation_of(table, self._generation), table.sets, table.chains),
-                    replaces=self._generation_of(table, self._generation - 1)
-                    if self._generation > 1
-                    else None,
+                namespace: joined(
+                    transactions(
+                        Table(
+                            self._generation_of(table, self._generation), table.sets, table.chains
+                        ),
+                        replaces=self._generation_of(table, self._generation - 1)
+                        if self._generation > 1
+                        else None,
+                    )
                 )
                 for namespace, table in compiled.tables.items()
             },
