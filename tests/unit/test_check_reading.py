@@ -246,10 +246,12 @@ def test_endpoint_slices_stand_behind_services_without_a_selector() -> None:
         [
             workload("Deployment"),
             service("{ports: [{port: 80, targetPort: 8080}]}"),
-            "{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, addressType: IPv4, "
-            "metadata: {name: s, namespace: shop, labels: {kubernetes.io/service-name: web}}, "
-            "endpoints: [{addresses: [10.0.0.1], targetRef: {kind: Pod, name: web-0}}, "
-            "{addresses: [192.0.2.7]}]}",
+            (
+                "{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, addressType: IPv4, "
+                "metadata: {name: s, namespace: shop, labels: {kubernetes.io/service-name: web}}, "
+                "endpoints: [{addresses: [10.0.0.1], targetRef: {kind: Pod, name: web-0}}, "
+                "{addresses: [192.0.2.7]}]}"
+            ),
         ]
     )
 
@@ -277,7 +279,7 @@ def test_services_that_cannot_be_dialled_are_explained(spec: str, words: str) ->
 @pytest.mark.parametrize(
     ("address", "words"),
     [
-        ("0.0.0.0", "cannot stand for a Service"),
+        ("0.0.0.0", "cannot stand for a Service"),  # noqa: S104
         ("127.0.0.1", "cannot stand for a Service"),
         ("10.244.1.1", "belongs to the cluster's own"),
     ],

@@ -89,8 +89,10 @@ CASES = {
     "unknown kind": (
         "{apiVersion: networking.k8s.io/v1, kind: Ingress}",
         "kind",
-        "the lab reads DaemonSet, Deployment, EndpointSlice, Job, List, Namespace, NetworkPolicy, "
-        "Pod, ReplicaSet, Service, StatefulSet, and not 'Ingress'",
+        (
+            "the lab reads DaemonSet, Deployment, EndpointSlice, Job, List, Namespace, "
+            "NetworkPolicy, Pod, ReplicaSet, Service, StatefulSet, and not 'Ingress'"
+        ),
     ),
     "misspelt kind": ("{kind: Networkpolicy}", "kind", "did you mean 'NetworkPolicy'?"),
     "kind of another type": ("{kind: [Pod]}", "kind", "a list stands where a kind belongs"),

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Annotated
@@ -107,8 +108,8 @@ def check_command(  # noqa: PLR0913, PLR0917 - one parameter per option
     failing = chosen_kinds(fail_on, strict=strict)
     files = {"--json": json_file, "--junit": junit_file, "--html": html_file}
     piped = _check_files(files)
-    request = _request(_read(file), dataplane, option, nodes, subnet, max_cells, deadline)
-    made = _make(request)
+    request = _request(dataplane, option, nodes, subnet, max_cells, deadline)
+    made = _make(replace(request, reading=_read(file)))
     _write(made, files, failing)
     (err if piped else out).print(check_text.render(made), soft_wrap=False)
     if any(finding.kind in failing for finding in made.findings):
@@ -140,10 +141,10 @@ def diff_command(  # noqa: PLR0913, PLR0917 - one parameter per option
     if old == new == STANDARD_INPUT:
         raise LabError("only one of OLD and NEW can be standard input; name a file for the other")
     piped = _check_files({"--json": json_file})
+    request = _request(dataplane, option, nodes, subnet, max_cells, deadline)
     readings = [_read([path]) for path in (old, new)]
     before, after = (
-        _make(_request(reading, dataplane, option, nodes, subnet, max_cells, deadline, False))  # noqa: FBT003
-        for reading in readings
+        _make(replace(request, reading=reading, remedies=False)) for reading in readings
     )
     found = compare(before.answers, after.answers)
     if json_file is not None:
@@ -162,24 +163,23 @@ def _read(paths: Sequence[str]) -> Reading:
 
 
 def _request(  # noqa: PLR0913, PLR0917 - the options of both commands
-    reading: Reading,
     dataplanes: Sequence[str] | None,
     options: Sequence[str] | None,
     nodes: int,
     subnets: Sequence[str] | None,
     cap: int | None,
     deadline: float | None,
-    remedies: bool = True,  # noqa: FBT001, FBT002 - the same
 ) -> Request:
+    """What is asked, whatever the manifests; wrong names are refused before those are read."""
+    checker.chosen_dataplanes(dataplanes or (), pairs(options))
     return Request(
-        reading=reading,
+        reading=Reading(),
         dataplanes=tuple(dataplanes or ()),
         options=pairs(options),
         nodes=nodes,
         subnets=_subnets(subnets),
         cap=cap,
         deadline=deadline,
-        remedies=remedies,
     )
 
 
