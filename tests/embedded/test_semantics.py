@@ -308,6 +308,7 @@ def test_the_kernel_decides_as_the_naive_evaluator_does(
 ) -> None:
     """Each recorded decision is right, none is missing, and the verdict follows from them."""
     compared: Counter[tuple[Protocol, Direction, Action]] = Counter()
+    cases = 0
 
     network = lab.testbed.network
     cluster = (IPBlock(network.node_cidr), IPBlock(network.pod_cidr))
@@ -323,8 +324,10 @@ def test_the_kernel_decides_as_the_naive_evaluator_does(
     @hypothesis.example(_allowing(IPBlock(EVERYWHERE, (network.node_cidr, network.pod_cidr))))
     @hypothesis.example(_allowing(*cluster))
     def compare(in_force: tuple[NetworkPolicy, ...]) -> None:
+        nonlocal cases
         lab.testbed.apply(in_force)
         results = lab.testbed.probe(lab.probes, DEADLINE)
+        cases += len(results)
         for probe, result in zip(lab.probes, results, strict=True):
             for decision in result.decisions:
                 _check_decision(lab, in_force, probe, decision)
@@ -334,6 +337,7 @@ def test_the_kernel_decides_as_the_naive_evaluator_does(
 
     compare()
 
+    record_property("cases", cases)  # sets of policies x flows
     record_property("decisions compared", sum(compared.values()))
     for (protocol, direction, action), count in sorted(compared.items()):
         print(f"{count} decisions compared: {protocol}, {direction}, {action}")  # noqa: T201 - for pytest -s

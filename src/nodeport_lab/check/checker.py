@@ -44,6 +44,9 @@ PLACEMENT = "placement"
 MOST_REMEDIES = 12
 """Pairs of workloads for which rules are tried, the first ones; each takes a second or two."""
 
+PATIENCE = 300.0
+"""Seconds after which no further rules are tried, which takes long among hundreds of pods."""
+
 _SMALL = 100  # pods; with more of them, so many labs side by side would not answer in time
 
 Progress = Callable[[str, int, int], None]
@@ -225,6 +228,7 @@ class _Asking:
     runs: list[Run] = field(default_factory=list)
     differing: list[Finding] = field(default_factory=list)
     _sought: dict[_Group, Found] = field(default_factory=dict)
+    _began: float = field(default_factory=time.perf_counter)
     _done: int = 0
     _lock: Lock = field(default_factory=Lock)
 
@@ -277,7 +281,11 @@ class _Asking:
             groups.setdefault(_group(one), []).append(one)
         for group, some in groups.items():
             start = self._sought.get(group, Found())
-            if not start.agrees or (not start.asked and len(self._sought) == MOST_REMEDIES):
+            fresh = group not in self._sought
+            if not start.agrees or (fresh and len(self._sought) == MOST_REMEDIES):
+                continue
+            if time.perf_counter() - self._began > PATIENCE:
+                self._sought.pop(group, None)  # it would not hold in this placement, too
                 continue
             self.progress("trying rules", len(self._sought), len({*self._sought, *groups}))
             self._sought[group] = seek(some, start, sessions, scenario, pool)
