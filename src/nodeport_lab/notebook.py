@@ -28,12 +28,16 @@ from nodeport_lab.book.values import (
     summary_table,
     verdict_values,
 )
+from nodeport_lab.check import checker
+from nodeport_lab.check.checker import Check
 from nodeport_lab.errand import Errand
 from nodeport_lab.errors import NotebookError, UnknownNameError
+from nodeport_lab.manifests.users import read_users_files
 from nodeport_lab.model import Client, Run, Scenario
 from nodeport_lab.report import advice_text, changes, tables
 from nodeport_lab.report import atlas as atlases
 from nodeport_lab.report.atlas import Atlas, Part, Seen
+from nodeport_lab.report.check_page import Shown
 from nodeport_lab.report.seen import names
 from nodeport_lab.report.table import Table
 from nodeport_lab.report.walk_text import render as walk_text_of
@@ -176,6 +180,35 @@ def advise(  # noqa: PLR0913  # a connection, and how to ask about it
     """Try rules for a connection that a policy denies, and print which one helps; see `walk`."""
     errand = _errand(dataplane, client, route, policy, options, testbed)
     _print(advice_text.render(consult(errand, deadline)))
+
+
+def check(
+    path: str, dataplanes: Sequence[str] | None = None, *, testbed: str = "embedded"
+) -> Check:
+    """Check somebody's manifests; see the command of that name.
+
+    Args:
+        path: a file or folder; a relative one begins at the checkout.
+        dataplanes: names; None for all.
+        testbed: where; manifests are checked on the embedded one alone.
+    """
+    if testbed != "embedded":
+        raise UnknownNameError("testbed for manifests of users", testbed, ["embedded"])
+    shell = get_ipython()
+    if shell is not None:
+        check_injected(shell.user_ns["In"])
+    reading = read_users_files([path], folder=locations.repository_root())
+    return checker.check(checker.Request(reading, tuple(dataplanes or ())))
+
+
+def check_report(made: Check) -> Shown:
+    """What is worth telling of a check, then the whole table."""
+    return Shown(made)
+
+
+def paste_check(made: Check) -> None:
+    """Let chapters refer to the report of a check."""
+    _paste({"report": Shown(made)})
 
 
 def verdict_table(run: Run) -> Table:

@@ -30,7 +30,7 @@ TEMPLATES = sorted((ROOT / "notebooks" / "templates").glob("*.ipynb"))
 SHOWING = re.compile(r"^lab\.(\w+)", re.MULTILINE)
 MEASURING = re.compile(r"\blab\.run(_all|_suite)?\(")
 """What makes runs; they are held to what is documented, and say what they were made with."""
-AT_ONE_GLANCE = {"heat_map", "atlas", "placement_table", "walk_figure"}
+AT_ONE_GLANCE = {"heat_map", "atlas", "placement_table", "walk_figure", "check_report"}
 """One of these is in every notebook: what came out, before any detail."""
 
 

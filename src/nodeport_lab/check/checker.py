@@ -44,7 +44,7 @@ PLACEMENT = "placement"
 MOST_REMEDIES = 12
 """Pairs of workloads for which rules are tried, the first ones; each takes a second or two."""
 
-PATIENCE = 300.0
+PATIENCE = 120.0
 """Seconds after which no further rules are tried, which takes long among hundreds of pods."""
 
 _SMALL = 100  # pods; with more of them, so many labs side by side would not answer in time

@@ -78,12 +78,16 @@ class Reading:
         return (*policies, f"kinds without a part in this are left out: {listed}")
 
 
-def read_users_files(paths: Sequence[str], standard_input: bytes = b"") -> Reading:
+def read_users_files(
+    paths: Sequence[str], standard_input: bytes = b"", folder: Path | None = None
+) -> Reading:
     """Read files, folders (with the folders in them), and standard input.
 
     Args:
         paths: each a file, a folder, or `-`.
         standard_input: what stands for `-`.
+        folder: where relative paths begin, if not where this process is; sources are named
+            without it.
 
     Raises:
         ManifestError: a path that cannot be read, or a manifest that Kubernetes refuses.
@@ -91,7 +95,7 @@ def read_users_files(paths: Sequence[str], standard_input: bytes = b"") -> Readi
     readings = [
         read_users_text(text, source)
         for path in paths
-        for source, text in _texts(path, standard_input)
+        for source, text in _texts(path, standard_input, folder or Path())
     ]
     return joined(readings)
 
@@ -149,12 +153,12 @@ def printable(text: str) -> str:
     return "".join(letter if letter.isprintable() else shown for letter in text)
 
 
-def _texts(path: str, standard_input: bytes) -> Iterator[tuple[str, bytes]]:
+def _texts(path: str, standard_input: bytes, folder: Path) -> Iterator[tuple[str, bytes]]:
     if path == STANDARD_INPUT:
         _check_size(len(standard_input), "standard input")
         yield "standard input", standard_input
         return
-    given = Path(path)
+    given = folder / path
     files = [given]
     if given.is_dir():
         files = sorted(_manifests(given))
@@ -167,7 +171,8 @@ def _texts(path: str, standard_input: bytes) -> Iterator[tuple[str, bytes]]:
     for file in files:
         try:
             _check_size(file.stat().st_size, str(file))
-            yield str(file), file.read_bytes()
+            named = file.relative_to(folder) if file.is_relative_to(folder) else file
+            yield str(named), file.read_bytes()
         except OSError as error:
             message = f"this cannot be read ({error.strerror}); mend the path or its rights"
             raise ManifestError(f"{printable(str(file))}: {message}") from error

@@ -38,14 +38,14 @@ def page(made: Check) -> str:
     return template.render(title=TITLE, body=Markup(fragment(made)))  # noqa: S704 - escaped below
 
 
-def fragment(made: Check) -> str:
-    """What stands in the page, and in a notebook's cell."""
+def fragment(made: Check, *, timed: bool = True) -> str:
+    """What stands in the page, and in a notebook's cell, where no time belongs."""
     lines = rows(made.answers)
     if len(lines) > MOST_ROWS:
         lines.sort(key=lambda row: row.is_even)
     return _ENVIRONMENT.get_template("check.html.j2").render(
         plan=check_text.plan_words(made.plan, len(made.answers)),
-        closing=check_text.closing_line(made),
+        closing=check_text.closing_line(made, timed=timed),
         groups=[
             (kind, some)
             for kind in Kind
@@ -72,8 +72,8 @@ class Shown:
         """As on a terminal."""
         console = Console(width=120, color_system=None, force_jupyter=False)
         with console.capture() as captured:
-            console.print(check_text.render(self.check))
+            console.print(check_text.render(self.check, timed=False))
         return "\n".join(line.rstrip() for line in captured.get().splitlines())
 
     def _repr_html_(self) -> str:
-        return fragment(self.check)
+        return fragment(self.check, timed=False)

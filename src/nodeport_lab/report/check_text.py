@@ -24,7 +24,7 @@ MOST_ROWS = 60
 _MOST_FINDINGS = 15  # of one kind
 
 
-def render(made: Check) -> Group:
+def render(made: Check, *, timed: bool = True) -> Group:
     """Everything that is told of a check."""
     parts: list[RenderableType] = [Text(plan_words(made.plan, len(made.answers)))]
     for kind in Kind:
@@ -35,7 +35,7 @@ def render(made: Check) -> Group:
     if remedies:
         parts += [Text(), Text("Policies that were tried with packets", "bold")]
         parts += [Text(f"{one}\n") for one in dict.fromkeys(map(manifests_text, remedies))]
-    parts += [Text(), *table(made.answers), Text(), Text(closing_line(made))]
+    parts += [Text(), *table(made.answers), Text(), Text(closing_line(made, timed=timed))]
     return Group(*parts)
 
 
@@ -50,12 +50,12 @@ def plan_words(plan: Plan, dataplanes: int) -> str:
     )
 
 
-def closing_line(made: Check) -> str:
-    """What it comes down to."""
+def closing_line(made: Check, *, timed: bool = True) -> str:
+    """What it comes down to, and how long it took, where that belongs."""
     told = [one for one in made.findings if one.kind is not Kind.NOTE]
     answers = sum(map(len, made.answers.values()))
     findings = _counted(len(told), "finding") if told else "nothing to report"
-    return f"{findings}; {answers:,} answers in {made.seconds:.1f} s."
+    return f"{findings}; {answers:,} answers{f' in {made.seconds:.1f} s' if timed else ''}."
 
 
 def manifests_text(remedy: Remedy) -> str:
