@@ -16,8 +16,9 @@ import socket
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from rich.console import Console
@@ -35,6 +36,7 @@ from nodeport_lab.testbeds.interface import DEFAULT_DEADLINE, Probe, ProbeResult
 REPEATS = 5
 BLOCKED = 200
 GROWTH = (100, 1_000, 10_000)
+PODS = (10, 50, 100, 500)
 LOOPBACK_PROBES = 2_000
 AT_ONCE = 500
 PATIENT = 10.0  # seconds; a rate must not be limited by a deadline
@@ -105,6 +107,95 @@ def atlas() -> Figures:
     }
 
 
+def checks() -> Figures:
+    """Seconds and answers per second for checks of 10 to 500 pods, every dataplane, cold."""
+    figures: Figures = {}
+    for pods in PODS:
+        with tempfile.TemporaryDirectory() as folder:
+            manifests, record = Path(folder) / "manifests.yaml", Path(folder) / "check.json"
+            manifests.write_text(_manifests(pods))
+            tool = str(Path(sys.executable).parent / "nodeport-lab")
+            command = [tool, "check", "-f", str(manifests), "--json", str(record)]
+            seconds = _time(lambda: _quietly([*command, "--fail-on", "error"]))  # noqa: B023
+            runs = json.loads(record.read_text())["runs"]
+        answers = sum(len(run["observations"]) for run in runs)
+        figures[f"check of {pods} pods (s)"] = seconds
+        figures[f"check of {pods} pods (answers/s)"] = answers / seconds
+    return figures
+
+
+def _manifests(pods: int) -> str:
+    """Workloads of two pods in namespaces of ten, with policies and Services in proportion.
+
+    500 pods make 50 namespaces, 200 policies and 100 Services.
+    """
+    documents: list[dict[str, object]] = []
+    for number in range(pods // 10):
+        name = f"team-{number}"
+        labels = {"name": name, "labels": {"tier": f"t{number % 5}"}}
+        documents.append({"apiVersion": "v1", "kind": "Namespace", "metadata": labels})
+        documents += [_deployment(name, app) for app in range(5)]
+        documents += [_service(name, app, ("ClusterIP", "NodePort")[app]) for app in range(2)]
+        documents += [_policy(name, form, spec) for form, spec in enumerate(_specs(number))]
+    return "\n---\n".join(map(json.dumps, documents))
+
+
+def _specs(number: int) -> Iterator[dict[str, object]]:
+    """A default deny, and rules by pod, by namespace and by range."""
+    near = {"podSelector": {"matchLabels": {"tier": "t0"}}}
+    far = {"namespaceSelector": {"matchLabels": {"tier": f"t{(number + 1) % 5}"}}}
+    nodes = {"ipBlock": {"cidr": "172.18.0.0/24"}}
+    yield {"podSelector": {}, "policyTypes": ["Ingress"]}
+    yield {
+        "podSelector": {"matchLabels": {"app": f"app-{number % 5}"}},
+        "ingress": [{"from": [near], "ports": [{"port": "http"}]}],
+    }
+    yield {"podSelector": {"matchLabels": {"tier": "t1"}}, "ingress": [{"from": [far]}]}
+    yield {
+        "podSelector": {"matchLabels": {"tier": "t2"}},
+        "policyTypes": ["Egress"],
+        "egress": [{"to": [nodes]}],
+    }
+
+
+def _deployment(namespace: str, app: int) -> dict[str, object]:
+    labels = {"app": f"app-{app}", "tier": f"t{app % 3}"}
+    port = {"containerPort": 8080, "name": "http"}
+    container = {"name": "c", "image": "example.com/i", "ports": [port]}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": f"app-{app}", "namespace": namespace},
+        "spec": {
+            "replicas": 2,
+            "selector": {"matchLabels": {"app": f"app-{app}"}},
+            "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
+        },
+    }
+
+
+def _service(namespace: str, app: int, type_: str) -> dict[str, object]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": f"app-{app}", "namespace": namespace},
+        "spec": {
+            "type": type_,
+            "selector": {"app": f"app-{app}"},
+            "ports": [{"port": 80, "targetPort": "http"}],
+        },
+    }
+
+
+def _policy(namespace: str, number: int, spec: dict[str, object]) -> dict[str, object]:
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": f"policy-{number}", "namespace": namespace},
+        "spec": spec,
+    }
+
+
 def loopback_limit() -> Figures:
     """Bare asyncio connections per second over loopback, one process."""
 
@@ -150,7 +241,7 @@ def main() -> None:
     os.chdir(repository_root())
     console = Console()
     figures: Figures = {}
-    parts = (lab_ready, report_table, atlas, loopback_limit, probe_rates, verification)
+    parts = (lab_ready, report_table, atlas, checks, loopback_limit, probe_rates, verification)
     for part in parts:
         with console.status(f"measuring: {(part.__doc__ or '').splitlines()[0]}"):
             figures |= part()

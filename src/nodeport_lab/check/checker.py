@@ -134,6 +134,8 @@ def check(request: Request, progress: Progress = lambda *_: None) -> Check:
             "give the workloads, too, with -f"
         )
     plan = _plan(placements, request.cap)
+    if not plan.is_complete:
+        placements, plan = _without_bystanders(placements, plan)
     gathered = _Asking(request, dataplanes, placements, plan, progress).ask()
     static = read_rules(first.manifests, first.network)
     notes = (*request.reading.notes, *first.manifests.notes)
@@ -210,6 +212,34 @@ def _plan(placements: Sequence[_Prepared], cap: int | None) -> Plan:
         ],
         cap,
     )
+
+
+def _without_bystanders(
+    placements: Sequence[_Prepared], plan: Plan
+) -> tuple[list[_Prepared], Plan]:
+    """Placements without the pods and Services that no question of theirs is about.
+
+    Addresses are handed out anew, so the questions are looked up again.
+    """
+    kept, asked = [], []
+    for placed, questions in zip(placements, plan.questions, strict=True):
+        scenario = placed.manifests.scenario
+        pods = {question.client.pod.key for question in questions if question.client.pod}
+        pods |= {one.pod.key for question in questions for one in question.target.backends}
+        services = {one.target.service.key for one in questions if one.target.service}
+        smaller = replace(
+            scenario,
+            pods=tuple(pod for pod in scenario.pods if pod.key in pods),
+            services=tuple(one for one in scenario.services if one.key in services),
+        )
+        network = plan_network(smaller, tunnel=True)
+        wanted = {question.identity for question in questions}
+        fresh = all_questions(smaller, network)
+        kept.append(
+            replace(placed, manifests=replace(placed.manifests, scenario=smaller), network=network)
+        )
+        asked.append(tuple(question for question in fresh if question.identity in wanted))
+    return kept, replace(plan, questions=tuple(asked))
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ from nodeport_lab.check.questions import Question, Questions, is_asked
 from nodeport_lab.check.reasoning import Kind, Reasoner
 from nodeport_lab.errors import LabError
 
-DEFAULT_CAP = 10_000
+DEFAULT_CAP = 3_000
 """Questions for each dataplane, unless more of them differ."""
 
 

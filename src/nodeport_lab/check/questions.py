@@ -65,6 +65,20 @@ class Question:
     target: Target
 
     @property
+    def identity(self) -> tuple[object, ...]:
+        """What tells it from other questions, whatever addresses there are."""
+        client, target = self.client, self.target
+        return (
+            client.pod.key if client.pod else client.name,
+            target.route,
+            target.service.key if target.service else target.server.key,
+            target.node,
+            target.port,
+            target.protocol,
+            str(target.address) if target.route == EXTERNAL_IP else "",
+        )
+
+    @property
     def probe(self) -> Probe:
         """The connection that asks it."""
         target = self.target
