@@ -44,6 +44,8 @@ PLACEMENT = "placement"
 MOST_REMEDIES = 12
 """Pairs of workloads for which rules are tried, the first ones; each takes a second or two."""
 
+_FEW_REMEDIES = 3  # among hundreds of pods, where each takes much longer
+
 PATIENCE = 120.0
 """Seconds after which no further rules are tried, which takes long among hundreds of pods."""
 
@@ -312,7 +314,8 @@ class _Asking:
         for group, some in groups.items():
             start = self._sought.get(group, Found())
             fresh = group not in self._sought
-            if not start.agrees or (fresh and len(self._sought) == MOST_REMEDIES):
+            most = MOST_REMEDIES if len(scenario.pods) <= _SMALL else _FEW_REMEDIES
+            if not start.agrees or (fresh and len(self._sought) >= most):
                 continue
             if time.perf_counter() - self._began > PATIENCE:
                 self._sought.pop(group, None)  # it would not hold in this placement, too
