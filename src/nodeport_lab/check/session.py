@@ -28,7 +28,7 @@ COPIES = 2
 """How often a question is asked at once, for each kind of backend."""
 
 # A silence that no drop explains gets a second look, so a short wait costs no answer.
-_PATIENCE = 0.15  # seconds
+_PATIENCE = 0.05  # seconds
 _PATIENCE_EACH = 0.001
 _CONTROL_ROUNDS = 8
 _ROUNDS = 6  # of asking again for backends that were not met
