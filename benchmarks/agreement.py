@@ -32,7 +32,7 @@ WHICH = "kernel_decides_as_the_naive_evaluator"
 def main() -> None:
     """Run the test, count what it compared, write it."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", type=Path, default=Path("results/agreement.json"))
+    parser.add_argument("--json", type=Path, default=Path("benchmarks/agreement.json"))
     file: Path = parser.parse_args().json
     os.chdir(repository_root())
     start = time.perf_counter()

@@ -24,13 +24,14 @@ SOURCES = (
     "_toc.yml",
     "_static",
     "chapters",
+    "examples",
     "index.md",
     "manifests",
     "notebooks/runs",
     "references.bib",
     "src/nodeport_lab/observations.schema.json",
 )
-"""What a build reads, seen from the checkout's root; chapters show manifests and the schema."""
+"""What a build reads, seen from the root; chapters show manifests, examples and the schema."""
 
 
 def assemble(root: Path, source: Path, replaced: Mapping[str, bytes]) -> None:
