@@ -245,15 +245,8 @@ class _Reader:
                 f"the kernel's trace of {node} names no decision at {hook.label}; look for the "
                 "version of nftables in: nodeport-lab doctor"
             )
-        decision = Decision(
-            direction=hook.direction,
-            node=node,
-            hook=hook.label,
-            seen_source=header.addresses.source,
-            seen_destination=header.addresses.destination,
-            policy=reference.policy,
-            rule=reference.rule,
-            action=reference.action,
+        decision = reference.decision(
+            node, hook, header.addresses.source, header.addresses.destination
         )
         protocol = Protocol(header.addresses.protocol.upper())
         return Evaluation(pod.name, decision, tuple(self._considered(pod, decision, protocol)))
@@ -266,7 +259,11 @@ class _Reader:
             for clause, peer in zip(
                 clauses(policy, direction, self._setting.scenario), written, strict=True
             ):
-                matched = (decision.policy, decision.rule) == (policy.name, clause.path)
+                matched = (decision.policy_namespace, decision.policy, decision.rule) == (
+                    policy.namespace,
+                    policy.name,
+                    clause.path,
+                )
                 mismatch = None if matched else self._mismatch(clause, decision, protocol)
                 yield Considered(policy.name, clause.path, peer, clause.ports, mismatch)
                 if matched:

@@ -22,6 +22,7 @@ from nodeport_lab.dataplanes.nftables import Table, elements, identifier
 from nodeport_lab.errors import LabError
 from nodeport_lab.model import (
     Action,
+    Decision,
     Direction,
     IPBlock,
     Network,
@@ -54,6 +55,20 @@ class RuleReference:
     rule: str
     action: Action
     policy_namespace: str | None = None
+
+    def decision(self, node: str, hook: Hook, source: str, destination: str) -> Decision:
+        """This rule's decision on a packet that a node's hook saw with these `address:port`."""
+        return Decision(
+            direction=self.direction,
+            node=node,
+            hook=hook.label,
+            seen_source=source,
+            seen_destination=destination,
+            policy=self.policy,
+            rule=self.rule,
+            action=self.action,
+            policy_namespace=self.policy_namespace,
+        )
 
 
 @dataclass(frozen=True, slots=True)

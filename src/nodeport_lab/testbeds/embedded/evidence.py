@@ -38,16 +38,8 @@ def read_records(
                 ):
                     reference = compiled.references[mark >> DECISION_SHIFT]
                     found.setdefault((protocol, sport), []).append(
-                        Decision(
-                            direction=hook.direction,
-                            node=nodes[namespace],
-                            hook=hook.label,
-                            seen_source=f"{source}:{sport}",
-                            seen_destination=f"{destination}:{dport}",
-                            policy=reference.policy,
-                            rule=reference.rule,
-                            action=reference.action,
-                            policy_namespace=reference.policy_namespace,
+                        reference.decision(
+                            nodes[namespace], hook, f"{source}:{sport}", f"{destination}:{dport}"
                         )
                     )
     return {
