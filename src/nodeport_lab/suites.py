@@ -141,6 +141,14 @@ SUITES: Mapping[str, Suite] = {
             services=("echo",),
             protocol=Protocol.UDP,
         ),
+        Suite(
+            "exercises",
+            "policies that the book asks its readers about",
+            "dev",
+            ("workloads", "services", "suites/exercises"),
+            pod_clients,
+            tuple(DATAPLANES),
+        ),
     )
 }
 
