@@ -23,6 +23,7 @@ SOURCES = (
     "_config.yml",
     "_toc.yml",
     "_static",
+    "CHANGELOG.md",
     "chapters",
     "examples",
     "index.md",
