@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
+from support.kubernetes_api import KubernetesApi
 from support.users import pod, policy, service
 
 from nodeport_lab import observations
@@ -195,6 +197,31 @@ def test_the_command_gates_and_writes_every_form(tmp_path: Path) -> None:
     assert "nothing to report" not in failed.stdout
 
 
+def test_what_is_deployed_is_asked_on_other_dataplanes(tmp_path: Path) -> None:
+    """Over the API of an imitated cluster, with Secrets in it that nobody looks at."""
+    documents = [
+        pod("web", port=8080),
+        pod("client"),
+        policy("closed", "{podSelector: {matchLabels: {app: web}}}"),
+    ]
+    with KubernetesApi().serving() as api:
+        api.resources["v1"]["secrets"] = ("Secret", True)
+        for document, resource in zip(documents, ("pods", "pods", "networkpolicies"), strict=True):
+            body = yaml.safe_load(document)
+            api.objects[resource, "shop", body["metadata"]["name"]] = body
+        options = ("--context", "dev", "--kubeconfig", str(api.kubeconfig(tmp_path)))
+
+        ended = command("check", *options, "-d", CILIUM, "--json", "-")
+
+    assert 0 == ended.returncode, ended.stderr
+    runs = observations.from_json(json.loads(ended.stdout))
+    assert {("client", "web", "timeout")} == {
+        (row.client, row.server, str(row.verdict)) for run in runs for row in run.observations
+    }
+    assert {"GET"} == {method for method, _ in api.requests}
+    assert not api.asked("GET", "secrets")
+
+
 def test_standard_input_and_strict() -> None:
     """What was assumed counts only when strict."""
     given = "\n---\n".join([pod("web", port=8080), pod("client")])
@@ -216,6 +243,10 @@ def test_standard_input_and_strict() -> None:
         (("check", "-f", "-", "--subnet", "pods"), "--subnet 'pods' has no value"),
         (("check", "-f", "-", "--json", "-", "--html", "-"), "cannot both go to standard output"),
         (("check", "-f", "-"), "nothing in - is of a kind"),
+        (("check",), "give manifests with -f, or a cluster with --context"),
+        (("check", "-f", "-", "--context", "dev"), "-f and --context exclude each other"),
+        (("check", "-f", "-", "--namespace", "shop"), "--namespace is about a cluster"),
+        (("check", "--context", "dev", "--kubeconfig", "/nowhere"), "/nowhere is no kubeconfig"),
         (("diff", "-", "-"), "only one of OLD and NEW"),
     ],
 )

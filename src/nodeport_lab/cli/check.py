@@ -27,6 +27,8 @@ from nodeport_lab.manifests.users_scenario import DEFAULT_NODES
 from nodeport_lab.report import changes_of_checks, check_text
 from nodeport_lab.testbeds.embedded.addressing import NODE_CIDR
 
+_DEPLOYED = "What is deployed"
+
 DataplanesOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -62,14 +64,36 @@ DeadlineOption = Annotated[
 
 def check_command(  # noqa: PLR0913, PLR0917 - one parameter per option
     file: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(
             "-f",
             "--file",
             metavar="FILE|DIR|-",
             help="Manifests: a file, a folder with all in it, or - for standard input; repeat it.",
         ),
-    ],
+    ] = None,
+    context: Annotated[
+        str | None,
+        typer.Option(
+            help="Instead: what is deployed in the cluster of this context. It is only listed.",
+            rich_help_panel=_DEPLOYED,
+        ),
+    ] = None,
+    kubeconfig: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Default: $KUBECONFIG, or ~/.kube/config. It is never written.",
+            rich_help_panel=_DEPLOYED,
+        ),
+    ] = None,
+    namespace: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Read this namespace alone; may be repeated. Default: all.",
+            rich_help_panel=_DEPLOYED,
+        ),
+    ] = None,
     dataplane: DataplanesOption = None,
     option: OptionsOption = None,
     nodes: NodesOption = DEFAULT_NODES,
@@ -109,7 +133,8 @@ def check_command(  # noqa: PLR0913, PLR0917 - one parameter per option
     files = {"--json": json_file, "--junit": junit_file, "--html": html_file}
     piped = _check_files(files)
     request = _request(dataplane, option, nodes, subnet, max_cells, deadline)
-    made = _make(replace(request, reading=_read(file)))
+    reading = _asked_for(file, context, kubeconfig, namespace)
+    made = _make(replace(request, reading=reading))
     _write(made, files, failing)
     (err if piped else out).print(check_text.render(made), soft_wrap=False)
     if any(finding.kind in failing for finding in made.findings):
@@ -152,6 +177,30 @@ def diff_command(  # noqa: PLR0913, PLR0917 - one parameter per option
     (err if piped else out).print(changes_of_checks.render(found), soft_wrap=True)
     if found.changes:
         raise typer.Exit(DIFFERS)
+
+
+def _asked_for(
+    files: Sequence[str] | None,
+    context: str | None,
+    kubeconfig: Path | None,
+    namespaces: Sequence[str] | None,
+) -> Reading:
+    """What the user wants checked: files, or what a cluster runs."""
+    if context is None:
+        for option, given in (("--kubeconfig", kubeconfig), ("--namespace", namespaces)):
+            if given:
+                raise LabError(f"{option} is about a cluster; name its --context, too")
+        if not files:
+            raise LabError("nothing to check: give manifests with -f, or a cluster with --context")
+        return _read(files)
+    if files:
+        raise LabError("-f and --context exclude each other; check one after the other")
+    from nodeport_lab.check.deployed import read_cluster  # noqa: PLC0415 - only clusters need it
+
+    reading = read_cluster(kubeconfig, context, namespaces or ())
+    if not reading.objects:
+        raise LabError(f"nothing is deployed in the cluster of context {context!r}")
+    return reading
 
 
 def _read(paths: Sequence[str]) -> Reading:

@@ -48,7 +48,8 @@ class Field:
 
     Attributes:
         source: the file, or another name of where the text came from.
-        document: number of the document in its source, from 1.
+        document: number of the document in its source, from 1; 0 where the source is this
+            very object.
         path: path of the field in the document ("spec.egress[0]"), empty for all of it.
         value: the plain value; None where the field is absent or null.
     """
@@ -87,7 +88,7 @@ class Field:
     @property
     def place(self) -> str:
         """File, document and path, in the words of an error."""
-        document = f"{self.source}, document {self.document}"
+        document = f"{self.source}, document {self.document}" if self.document else self.source
         return f"{document}, {self.path}" if self.path else document
 
     def error(self, message: str) -> ManifestError:

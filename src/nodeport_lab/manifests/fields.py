@@ -75,6 +75,33 @@ def check_fields(field: Field, type_: str, types: Types) -> None:
         raise _mismatch(field, _EXPECTED[type_])
 
 
+def known_part(field: Field, type_: str, types: Types, unknown: list[str]) -> Any:  # noqa: ANN401 - what it holds
+    """A value without the fields that the table does not know, as a newer cluster writes them.
+
+    Args:
+        field: the value and its place.
+        type_: its type, in the notation of the table.
+        types: the table.
+        unknown: the paths of what is left out are added here.
+    """
+    value = field.value
+    if type_.startswith("[") and isinstance(value, list):
+        return [known_part(item, type_[1:-1], types, unknown) for item in field.items()]
+    if not isinstance(value, dict):
+        return value
+    if type_.startswith("{"):
+        return {name: known_part(one, type_[1:-1], types, unknown) for name, one in field.members()}
+    if type_ not in types:
+        return value
+    known = types[type_]
+    unknown += [one.path for name, one in field.members() if name not in known]
+    return {
+        name: known_part(one, known[name].rstrip("!"), types, unknown)
+        for name, one in field.members()
+        if name in known
+    }
+
+
 def _check_entry(entry: Field, type_: str, types: Types) -> None:
     """Check an entry of a list or mapping: unlike a field it cannot be left empty."""
     if entry.value is None and type_ != "any":

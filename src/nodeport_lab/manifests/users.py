@@ -8,14 +8,15 @@ Kubernetes accepts is refused, and nothing is left out without a word.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from nodeport_lab.errors import ManifestError
 from nodeport_lab.manifests.documents import Field, read_documents
-from nodeport_lab.manifests.fields import kubernetes_table
+from nodeport_lab.manifests.fields import known_part, kubernetes_table
 from nodeport_lab.manifests.objects import Object, read_object
 from nodeport_lab.manifests.wording import describe
 
@@ -28,6 +29,7 @@ MOST_FILES = 10_000
 _SUFFIXES = frozenset({".yaml", ".yml", ".json"})
 _FINISHED = frozenset({"Succeeded", "Failed"})
 _LONGEST = 253  # characters of a name
+_INDEX = re.compile(r"\[\d+\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +56,12 @@ class Reading:
     Attributes:
         objects: of the kinds that the lab reads.
         ignored: everything else.
+        unknown: fields of a cluster that is newer than the lab, each as kind and path.
     """
 
     objects: tuple[Object, ...] = ()
     ignored: tuple[Ignored, ...] = ()
+    unknown: tuple[str, ...] = ()
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -72,10 +76,14 @@ class Reading:
         for one in self.ignored:
             if not one.is_policy:
                 counts[one.kind] = counts.get(one.kind, 0) + 1
-        if not counts:
-            return tuple(policies)
-        listed = ", ".join(f"{kind} ({number})" for kind, number in sorted(counts.items()))
-        return (*policies, f"kinds without a part in this are left out: {listed}")
+        notes = [*policies]
+        if counts:
+            listed = ", ".join(f"{kind} ({number})" for kind, number in sorted(counts.items()))
+            notes.append(f"kinds without a part in this are left out: {listed}")
+        if self.unknown:
+            listed = ", ".join(dict.fromkeys(self.unknown))
+            notes.append(f"fields that the lab does not know are left out: {listed}")
+        return tuple(notes)
 
 
 def read_users_files(
@@ -126,17 +134,34 @@ def read_users_text(text: str | bytes, source: str) -> Reading:
 def read_listed(listed: Iterable[Mapping[str, Any]], source: str) -> Reading:
     """Read objects as a cluster's API lists them; each must have its kind and apiVersion.
 
+    The cluster has accepted them: fields that the lab does not know are no mistakes but newer
+    than the lab, and are left out.
+
     Args:
         listed: raw objects.
         source: what to call the cluster in findings.
     """
-    source = printable(source)
-    return joined(
-        [
-            _reading(Field(source, number, "", dict(raw)))
-            for number, raw in enumerate(listed, start=1)
-        ]
-    )
+    return joined([_reading_of(Field(_called(raw, source), 0, "", dict(raw))) for raw in listed])
+
+
+def _reading_of(field: Field) -> Reading:
+    """An object that a cluster has accepted."""
+    kind = field.value["kind"]
+    table = kubernetes_table()
+    if kind not in table["kinds"]:
+        return _reading(field)
+    unknown: list[str] = []
+    status = {"status": field.value["status"]} if "status" in field.value else {}
+    known = known_part(_cleaned(field), table["kinds"][kind]["type"], table["types"], unknown)
+    found = _reading(_with(field, {**known, **status}))
+    paths = (f"{_INDEX.sub('[]', path)} of {kind}" for path in unknown)
+    return replace(found, unknown=tuple(map(printable, paths)))
+
+
+def _called(raw: Mapping[str, Any], source: str) -> str:
+    metadata = raw.get("metadata") or {}
+    names = "/".join(filter(None, (metadata.get("namespace"), metadata.get("name"))))
+    return printable(f"{source}, {raw['kind']} {names}")
 
 
 def joined(readings: Sequence[Reading]) -> Reading:
@@ -144,6 +169,7 @@ def joined(readings: Sequence[Reading]) -> Reading:
     return Reading(
         tuple(found for one in readings for found in one.objects),
         tuple(found for one in readings for found in one.ignored),
+        tuple(found for one in readings for found in one.unknown),
     )
 
 
