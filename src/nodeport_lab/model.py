@@ -379,6 +379,11 @@ class ClusterFacts:
         unknown: fact or piece of evidence that could not be read -> why, in one sentence.
         enforced_after_ms: policy -> milliseconds from its being applied to the first probe
             that met it; None where that was not seen.
+        canaries: how it was seen that policy is enforced at all, a sentence for each node.
+        left_out: parts of the scenario that the cluster could not hold, a sentence each.
+        other_policies: `Kind name` of policies that were there already and may have a say.
+        evidence: policy -> what the nodes' own tables told of its connections, a sentence
+            each, besides the decisions that stand in the observations.
     """
 
     nodes: dict[str, str]
@@ -386,6 +391,10 @@ class ClusterFacts:
     detected: dict[str, str | None] = field(default_factory=dict)
     unknown: dict[str, str] = field(default_factory=dict)
     enforced_after_ms: dict[str, float | None] = field(default_factory=dict)
+    canaries: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    other_policies: tuple[str, ...] = ()
+    evidence: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,9 @@ _ENUMS: dict[str, type[StrEnum]] = {
 _OPTIONAL = {"date", "cluster"}
 """Fields of a run that are left out where they are None: only records have them."""
 
+_SENTENCES = ("canaries", "left_out", "other_policies")
+"""Fields of a cluster's facts that older records do not have."""
+
 _Record = TypeVar("_Record", Run, Observation, Decision, ClusterFacts)
 
 
@@ -103,7 +106,9 @@ def _run(raw: Mapping[str, Any]) -> Run:
 
 def _cluster(raw: Mapping[str, Any]) -> ClusterFacts:
     network = None if raw.get("network") is None else _network(raw["network"])
-    return _record(ClusterFacts, {**raw, "network": network})
+    sentences = {name: tuple(raw.get(name, ())) for name in _SENTENCES}
+    evidence = {policy: tuple(told) for policy, told in raw.get("evidence", {}).items()}
+    return _record(ClusterFacts, {**raw, **sentences, "evidence": evidence, "network": network})
 
 
 def _network(raw: Mapping[str, Any]) -> Network:

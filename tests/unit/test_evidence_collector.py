@@ -374,7 +374,30 @@ def test_no_flows_need_no_evidence() -> None:
     assert [] == cluster.calls
 
 
-def test_a_witness_gives_the_decisions_alone() -> None:
+def test_a_witness_tells_translations_and_counters_in_words() -> None:
+    """They are kept with the run; a counter is no decision on one connection."""
+    cluster = Imitation(
+        "k8s-app=calico-node",
+        "calico-system",
+        {
+            ("agent-1", "iptables-nft-save -c"): [Ended(saved(1, 1)), Ended(saved(4, 2))],
+            ("agent-1", "conntrack -L"): [Ended(OWN_NODE)],
+        },
+    )
+    witness = DecisionWitness(watched(cluster, "calico-iptables"))
+    witness.before([Flow()])
+    witness.after([Flow()])
+
+    translated, drop, rule = witness.told()
+    assert translated.startswith("client-a 10.244.1.7:40001 to 172.18.0.3:30080: dev-worker sent")
+    assert "10.244.2.9:8080" in translated
+    assert rule.startswith("on dev-worker egress rule")
+    assert rule.endswith("met 3 packets")
+    assert drop.startswith("on dev-worker the drop at the end of cali-fw-")
+    assert {"conntrack", "policy counters"} == witness.unknown().keys()  # of the other node
+
+
+def test_a_witness_gives_decisions() -> None:
     """What a testbed takes."""
     witness = DecisionWitness(watched(hubble(line()), "cilium-kpr"))
     witness.before([Flow()])

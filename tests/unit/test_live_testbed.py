@@ -110,7 +110,7 @@ def test_the_scenario_has_the_cluster_s_addresses_and_its_own_names(cluster: Liv
     place = venue(cluster)
 
     with place.open() as set_up, set_up(place.scenario("dev", FOLDERS), CALICO, {}) as testbed:
-        network, scenario = testbed.network, testbed.scenario
+        network, scenario, facts = testbed.network, testbed.scenario, testbed.facts()
 
     assert {"dev-control-plane", "dev-worker", "dev-worker2"} == network.nodes.keys()
     assert "192.0.2.11" == str(network.nodes["dev-worker"])
@@ -120,7 +120,7 @@ def test_the_scenario_has_the_cluster_s_addresses_and_its_own_names(cluster: Liv
     (service,) = scenario.services
     assert service.ports[0].node_port not in {None, 30080}
     assert {"nodeport-lab"} == {pod.namespace for pod in scenario.pods}
-    assert "dev-worker stands for worker-x" in testbed.notes
+    assert "worker-x" == facts.nodes["dev-worker"]
 
 
 def test_policies_follow_the_cluster(cluster: LiveCluster) -> None:
@@ -166,8 +166,8 @@ def test_a_denied_cell_is_a_time_out_and_the_next_policy_replaces_the_last(
 
     assert {Verdict.TIMEOUT} == verdicts(denied)
     assert {Verdict.ALLOWED} == verdicts(allowed)
-    assert 0.3 <= testbed.latencies[0] < 1.0
-    assert "policies were enforced after" in testbed.timing()
+    enforced_after = testbed.facts().enforced_after_ms
+    assert 300 <= (enforced_after["deny-egress"] or 0) < 1000
 
 
 def test_a_policy_for_every_pod_spares_the_canaries(cluster: LiveCluster) -> None:
@@ -497,7 +497,7 @@ def test_clients_in_the_node_s_network_come_where_they_are_admitted(
     with place.open() as set_up, set_up(scenario, CALICO, {}) as testbed:
         assert there is testbed.has(client)
         assert there is (("Pod", "team-a", "host-pod-a") in cluster.objects)
-        assert there is not any("host-pod-a" in note for note in testbed.notes)
+        assert there is not any("host-pod-a" in one for one in testbed.facts().left_out)
 
 
 def test_a_dry_run_creates_nothing_and_says_everything(cluster: LiveCluster) -> None:
@@ -600,9 +600,14 @@ def test_other_kinds_of_policies_are_reported(cluster: LiveCluster) -> None:
     """They may have a say, and the lab does not read them."""
     cluster.add("CiliumClusterwideNetworkPolicy", {"metadata": {"name": "lockdown"}})
 
-    assert any(
-        "CiliumClusterwideNetworkPolicy lockdown" in note for note in venue(cluster).notes(CALICO)
-    )
+    place = venue(cluster)
+    scenario = place.scenario("dev", FOLDERS)
+
+    with place.open() as set_up, set_up(scenario, CALICO, {}) as testbed:
+        others = testbed.facts().other_policies
+
+    assert ("CiliumClusterwideNetworkPolicy lockdown",) == others
+    assert any("not touched: Cilium" in line for line in place.preview(scenario))
 
 
 def test_the_live_venue_asks_nothing_before_it_must(tmp_path: Path) -> None:

@@ -80,6 +80,10 @@ CLUSTER = ClusterFacts(
     detected={"kube-proxy mode": "iptables", "encapsulation": None},
     unknown={"encapsulation": "may not list ippools"},
     enforced_after_ms={"some-policy": 812.5, "another": None},
+    canaries=("dev-worker: allowed without policy, timeout under one that denies",),
+    left_out=("the cluster shows no node in the place of dev-control-plane",),
+    other_policies=("GlobalNetworkPolicy lockdown",),
+    evidence={"some-policy": ("on dev-worker egress rule 1 of some-policy met 3 packets",)},
 )
 RECORDED = replace(RUN, testbed="kind", date="2026-11-23T10:15:00Z", cluster=CLUSTER)
 """What a record holds beyond a run of the embedded testbed."""

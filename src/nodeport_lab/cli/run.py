@@ -41,7 +41,7 @@ from nodeport_lab.dataplanes import DATAPLANES, find_dataplane
 from nodeport_lab.errors import LabError, UnknownNameError
 from nodeport_lab.experiment import Question, questions_of, run_all, runnable, scenario_of
 from nodeport_lab.model import Run
-from nodeport_lab.report import terminal
+from nodeport_lab.report import surroundings, terminal
 from nodeport_lab.report.clients import report_by_client
 from nodeport_lab.suites import ALL, SUITES
 from nodeport_lab.testbeds.cluster import rights
@@ -192,6 +192,8 @@ def _show(
         screen.print(report_by_client(run))
     if others:
         screen.print(terminal.report(others, screen.width))
+    for sentence in surroundings.sentences(runs):
+        screen.print(sentence, markup=False, soft_wrap=True)
     for reason in unanswered:
         screen.print(f"Not run: {reason}.", soft_wrap=True)
     silent = sum(len(documented.undocumented(run, stated)) for run in runs)

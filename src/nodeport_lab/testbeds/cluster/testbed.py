@@ -9,13 +9,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Network
-from statistics import median
 from types import TracebackType
 from typing import Any, Self
 from typing import Protocol as Interface
 
 from nodeport_lab.errors import TestbedError
-from nodeport_lab.manifests import Object
+from nodeport_lab.manifests import NO_POLICY, Object
 from nodeport_lab.model import (
     Client,
     ClientKind,
@@ -111,6 +110,12 @@ class Witness(Interface):
     def after(self, flows: Sequence[Flow]) -> Sequence[tuple[Decision, ...]]:
         """Called afterwards; the decisions on each flow, none where there is no evidence."""
 
+    def told(self) -> Sequence[str]:
+        """What else the nodes' tables told of these flows, a sentence each."""
+
+    def unknown(self) -> Mapping[str, str]:
+        """What could not be read -> why."""
+
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
@@ -124,6 +129,7 @@ class Surroundings:
         versions: component -> version.
         external: whether this machine calls as the client `external`.
         known: what was found out, and what was not and why.
+        other_policies: policies that are there already and may have a say.
     """
 
     site: Site
@@ -133,6 +139,7 @@ class Surroundings:
     versions: Mapping[str, str]
     external: bool = False
     known: Mapping[str, Fact] = field(default_factory=dict)
+    other_policies: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,9 +153,6 @@ class ClusterTestbed:
 
     Attributes:
         network: the addresses that the cluster gave; there are none before it is entered.
-        notes: sentences: what stands for what, what was left out, whether and how fast
-            policy is enforced.
-        latencies: seconds from each change of policies to its enforcement.
     """
 
     network: Network
@@ -178,10 +182,10 @@ class ClusterTestbed:
         Raises:
             PrerequisiteError: the cluster cannot hold the scenario.
         """
-        self.scenario, left_out = fit(scenario, surroundings.site)
+        self.scenario, self._left_out = fit(scenario, surroundings.site)
         self.versions = dict(surroundings.versions)
-        self.notes = [*_mapping(surroundings.site), *left_out]
-        self.latencies: list[float] = []
+        self._canaries: tuple[str, ...] = ()
+        self._evidence: dict[str, tuple[str, ...]] = {}
         self._enforced_after: dict[str, float | None] = {}
         self._asked = self.scenario
         self._connection = connection
@@ -229,12 +233,20 @@ class ClusterTestbed:
     def facts(self) -> ClusterFacts:
         """What is known of the cluster, and how fast each policy was enforced."""
         known = self._surroundings.known
+        unread = self._witness.unknown() if self._witness else {}
         return ClusterFacts(
             nodes={name: node.name for name, node in self._site.nodes.items()},
             network=self.network,
             detected={name: fact.value for name, fact in known.items()},
-            unknown={name: fact.source for name, fact in known.items() if fact.value is None},
+            unknown={
+                **{name: fact.source for name, fact in known.items() if fact.value is None},
+                **unread,
+            },
             enforced_after_ms=dict(self._enforced_after),
+            canaries=self._canaries,
+            left_out=self._left_out,
+            other_policies=self._surroundings.other_policies,
+            evidence=dict(self._evidence),
         )
 
     def apply(self, policies: Sequence[NetworkPolicy]) -> None:
@@ -255,10 +267,9 @@ class ClusterTestbed:
         if wanted == self._applied:
             return
         if self._applied:
-            self.latencies.append(self._canary.lift(self._remove_policies))
+            self._canary.lift(self._remove_policies)
         if wanted:
             latency = self._canary.impose(lambda: self._create_policies(wanted))
-            self.latencies.append(latency)
             for policy in policies:
                 self._enforced_after[policy.name] = round(latency * 1000, 1)
 
@@ -276,7 +287,7 @@ class ClusterTestbed:
 
         Two connections without an answer are a time-out. One may be a lost packet.
         """
-        dialled = self._dial(probes, deadline)
+        dialled = self._dial(probes, deadline, first=True)
         silent = [one.attempt.verdict is Verdict.TIMEOUT for one in dialled]
         for look in range(_LOOKS):
             again = [
@@ -286,12 +297,15 @@ class ClusterTestbed:
             ]
             if not again:
                 break
-            repeated = self._dial([probes[number] for number in again], deadline)
+            repeated = self._dial([probes[number] for number in again], deadline, first=False)
             for number, one in zip(again, repeated, strict=True):
                 dialled[number] = one
         seen: Sequence[tuple[Decision, ...]] = [()] * len(dialled)
         if self._witness is not None:
             seen = self._witness.after([one.flow for one in dialled])
+            if told := self._witness.told():
+                policy = ", ".join(name for _, name in self._applied) or NO_POLICY
+                self._evidence[policy] = (*self._evidence.get(policy, ()), *told)
         return [self._result(one, decisions) for one, decisions in zip(dialled, seen, strict=True)]
 
     def _result(self, dialled: _Dialled, decisions: tuple[Decision, ...]) -> ProbeResult:
@@ -334,12 +348,13 @@ class ClusterTestbed:
 
     # --- dialling ---------------------------------------------------------------------
 
-    def _dial(self, probes: Sequence[Probe], deadline: float) -> list[_Dialled]:
+    def _dial(self, probes: Sequence[Probe], deadline: float, *, first: bool) -> list[_Dialled]:
+        """Dial once; evidence counts from the first time on."""
         flows = [
             Flow(probe.client, probe.address, probe.port, probe.protocol, next(self._ports))
             for probe in probes
         ]
-        if self._witness is not None:
+        if first and self._witness is not None:
             self._witness.before(flows)
         found: dict[int, Attempt] = {
             number: Attempt(Verdict.ERROR, detail=_NO_UDP)
@@ -470,23 +485,12 @@ class ClusterTestbed:
         return Canary(dial, close, patience=self._patience)
 
     def _judge(self, answer: Answer) -> None:
-        self.notes += [f"policy is {answer.enforcement} here", *answer.evidence]
+        self._canaries = answer.evidence
         if answer.enforcement is not Enforcement.ENFORCED:
             raise TestbedError(
                 f"policy is {answer.enforcement} in this cluster ({'; '.join(answer.evidence)}); "
                 "nothing was observed; look at its CNI, or choose another cluster"
             )
-        if answer.latency is not None:
-            self.latencies.append(answer.latency)
-
-    def timing(self) -> str:
-        """A sentence on how long changes of policies took to be enforced."""
-        if not self.latencies:
-            return "no policy was enforced"
-        return (
-            f"policies were enforced after {median(self.latencies):.2f} s (median of "
-            f"{len(self.latencies)} changes, slowest {max(self.latencies):.2f} s)"
-        )
 
     def _leave(self) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
@@ -524,14 +528,6 @@ def _selects_canaries(policy: NetworkPolicy) -> bool:
     return any(
         selector_matches(policy.pod_selector, {CANARY: role}) for role in ("client", "server")
     )
-
-
-def _mapping(site: Site) -> Iterator[str]:
-    for name, node in site.nodes.items():
-        yield f"{name} stands for {node.name}"
-    for name, namespace in site.namespaces.items():
-        if name != namespace:
-            yield f"namespace {name} stands for {namespace}"
 
 
 def _address(pod: Mapping[str, Any]) -> IPv4Address:

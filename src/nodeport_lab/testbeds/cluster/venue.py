@@ -284,7 +284,6 @@ class ClusterVenue:
                     witness=self._witness_of(scenario, dataplane, site, lambda: testbed),
                     patience=self._choices.patience,
                 )
-                testbed.notes += self.notes(dataplane)
                 return testbed
 
             yield set_up
@@ -331,17 +330,9 @@ class ClusterVenue:
                     f"dial from {site.namespaces[pod.namespace]}/{pod.name}: every Service by its "
                     f"cluster IP, its pods' addresses, and its node ports on {nodes}"
                 )
-        return [*lines, *(f"leave out: {reason}" for reason in left_out), "delete all of it again"]
-
-    def notes(self, dataplane: Dataplane) -> list[str]:
-        """What is known of the cluster and from where, and what is not and why."""
-        sentences = [
-            f"{name}: {fact.value} ({fact.source})"
-            if fact.value is not None
-            else f"{name}: not known ({fact.source})"
-            for name, fact in self._known(dataplane).items()
-        ]
-        return [*sentences, *self._other_policies()]
+        others = [f"beside it, and not touched: {name}" for name in self._other_policies()]
+        reasons = [f"leave out: {reason}" for reason in left_out]
+        return [*lines, *reasons, *others, "delete all of it again"]
 
     # --- inside -----------------------------------------------------------------------
 
@@ -418,6 +409,7 @@ class ClusterVenue:
             self.versions,
             self._external,
             self._known(dataplane),
+            tuple(self._other_policies()),
         )
 
     def _existing(self, namespace: str) -> None:
@@ -488,9 +480,7 @@ class ClusterVenue:
                 found = self.connection.list(api_version, kind, place)
             except ClusterError:
                 continue  # the cluster does not know the kind, or does not show it
-            if found:
-                names = ", ".join(sorted(one["metadata"]["name"] for one in found))
-                yield f"there are other policies, which may have a say: {kind} {names}"
+            yield from sorted(f"{kind} {one['metadata']['name']}" for one in found)
 
 
 def _agreed(what: str, stated: str, found: Fact) -> Fact:

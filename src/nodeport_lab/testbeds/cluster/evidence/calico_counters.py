@@ -89,6 +89,13 @@ class Hit:
         """Whether this is the drop of what no policy, or no profile, has taken."""
         return self.chain.startswith(("cali-fw-", "cali-tw-"))
 
+    def __str__(self) -> str:
+        """As evidence tells it."""
+        packets = "1 packet" if self.packets == 1 else f"{self.packets} packets"
+        if self.dropped:
+            return f"the drop at the end of {self.chain} ({self.direction}) met {packets}"
+        return f"{self.direction} rule {self.number} of {self.policy or self.chain} met {packets}"
+
 
 def parse_iptables(text: str) -> tuple[CountedRule, ...]:
     """Calico's rules of `iptables-save -c -t filter`."""

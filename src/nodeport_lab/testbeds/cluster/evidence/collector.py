@@ -264,11 +264,12 @@ class Evidence:
         return None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class DecisionWitness:
-    """Evidence for a testbed that takes decisions and nothing else."""
+    """Evidence for a testbed: decisions, and the rest in words."""
 
     evidence: Evidence
+    _told: list[str] = field(default_factory=list)
 
     def before(self, flows: Sequence[Flow]) -> None:
         """See `Evidence.before`."""
@@ -276,4 +277,29 @@ class DecisionWitness:
 
     def after(self, flows: Sequence[Flow]) -> Sequence[tuple[Decision, ...]]:
         """The decisions on each flow, none where there is no evidence."""
-        return [found.decisions for found in self.evidence.after(flows)]
+        evidence = self.evidence.after(flows)
+        self._told = [
+            _translation(flow, found.conntrack)
+            for flow, found in zip(flows, evidence, strict=True)
+            if found.conntrack is not None
+        ]
+        self._told += [
+            f"on {node} {hit}" for node, hits in self.evidence.hits.items() for hit in hits
+        ]
+        return [found.decisions for found in evidence]
+
+    def told(self) -> Sequence[str]:
+        """Translations that conntrack knows of, and Calico's rules that met packets."""
+        return self._told
+
+    def unknown(self) -> Mapping[str, str]:
+        """See `Evidence.unknown`."""
+        return self.evidence.unknown
+
+
+def _translation(flow: Flow, entry: conntrack.Entry) -> str:
+    state = f", {entry.state}" if entry.state else ""
+    return (
+        f"{flow.client.name} {entry.original.source} to {entry.original.destination}: "
+        f"{flow.client.node} sent it to {entry.destination} as {entry.source}{state}"
+    )
