@@ -25,6 +25,7 @@ _LENGTH = 6
 _LOOK = 0.5  # seconds between two looks
 _READY, _GONE = 180.0, 120.0  # seconds
 _LOST = 5.0  # seconds in which what was asked for without an answer may still appear
+_CONFLICTS = 4  # tries to create what conflicts with something else
 _UNSCHEDULABLE = 15.0  # seconds; an autoscaler or a late node may still help before
 _HOPELESS = {
     # Source: k8s.io/kubernetes pkg/kubelet/images/types.go and pkg/kubelet/container/sync_result.go
@@ -94,24 +95,45 @@ class Ownership:
         }
         self._uids[key] = None  # first: an answer that gets lost must not leave it behind
         try:
-            made = self._connection.create({**manifest, "metadata": {**metadata, "labels": labels}})
+            made = self._created(key, {**manifest, "metadata": {**metadata, "labels": labels}})
         except ClusterError as error:
             if passing(error) or not error.status or error.status < 400:  # noqa: PLR2004 - HTTP's
                 self._lost[key] = time.monotonic() + self._lost_within
                 raise  # it may have been created all the same
             del self._uids[key]
-            if error.status == CONFLICT:
-                raise ClusterError(
-                    f"{_told(key)} exists already and this run did not make it; remove it, or use "
-                    "another namespace",
-                    CONFLICT,
-                ) from error
             raise
         except BaseException:  # Ctrl-C while it is being created
             self._lost[key] = time.monotonic() + self._lost_within
             raise
         self._uids[key] = made["metadata"].get("uid")
         return made
+
+    def _created(self, key: Key, manifest: Manifest) -> Mapping[str, Any]:
+        """Create an object; what stands in the way for a moment only is waited for.
+
+        A 409 has two meanings: AlreadyExists, and Conflict, where two requests changed the
+        same thing at once, a quota's count for example (Kubernetes API conventions, "HTTP
+        Status codes"). The second is to be tried again.
+        """
+        for look in range(_CONFLICTS):
+            try:
+                return self._connection.create(manifest)
+            except ClusterError as error:
+                if error.status != CONFLICT:
+                    raise
+                if (found := self._connection.find(*_place(key))) is not None:
+                    labels = found["metadata"].get("labels") or {}
+                    if labels.get(RUN_LABEL) == self.run:
+                        return found  # something on the way has sent the request twice
+                    raise ClusterError(
+                        f"{_told(key)} exists already and this run did not make it; remove it, or "
+                        "use another namespace",
+                        CONFLICT,
+                    ) from error
+                if look == _CONFLICTS - 1:
+                    raise
+            time.sleep(_LOOK)
+        raise AssertionError  # the last try returns or raises
 
     def ready(self, pods: Sequence[Manifest]) -> Sequence[Mapping[str, Any]]:
         """Wait until pods are ready; returns them as they are then, in the same order.
@@ -245,8 +267,7 @@ class Ownership:
 
     def _mine(self, key: Key) -> Mapping[str, Any] | None:
         """The object of that name if this run created it."""
-        version, kind, namespace, name = key
-        found = self._connection.find(version, kind, name, namespace)
+        found = self._connection.find(*_place(key))
         if found is None:
             return None
         metadata = found["metadata"]
@@ -309,6 +330,12 @@ def _key(manifest: Manifest) -> Key:
         metadata.get("namespace"),
         metadata["name"],
     )
+
+
+def _place(key: Key) -> tuple[str, str, str, str | None]:
+    """The arguments by which an object is found."""
+    version, kind, namespace, name = key
+    return version, kind, name, namespace
 
 
 def _told(key: Key) -> str:
