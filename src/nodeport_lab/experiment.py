@@ -218,6 +218,9 @@ def _observe_all(
                     return
                 parts[number] = share.observe(set_up, deadline, finished, stop)
 
+    if venue.at_once == 1:  # in this thread, where Ctrl-C ends whatever is waited for
+        work()
+        return [parts[number] for number in range(len(shares))]
     at_once = max(1, min(len(shares), venue.at_once))
     with ThreadPoolExecutor(max_workers=at_once) as pool:
         workers = [pool.submit(work) for _ in range(at_once)]

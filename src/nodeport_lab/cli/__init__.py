@@ -5,6 +5,7 @@ One module per command; `shared` holds what they have in common.
 
 from __future__ import annotations
 
+import signal
 import sys
 
 import typer
@@ -17,7 +18,7 @@ from nodeport_lab.cli.doctor import doctor_command
 from nodeport_lab.cli.down import down_command
 from nodeport_lab.cli.execute import exec_command, shell_command
 from nodeport_lab.cli.run import run_command
-from nodeport_lab.cli.shared import INTERRUPTED, MISUSED, err
+from nodeport_lab.cli.shared import MISUSED, err
 from nodeport_lab.cli.status import status_command
 from nodeport_lab.cli.trace import trace_command
 from nodeport_lab.cli.up import up_command
@@ -66,11 +67,15 @@ app.command("doctor", epilog="Example: nodeport-lab doctor")(doctor_command)
 
 def main() -> None:
     """Entry point of `nodeport-lab`."""
+    for number in (signal.SIGTERM, signal.SIGHUP):  # they end a command as Ctrl-C does
+        signal.signal(number, signal.default_int_handler)
     try:
         app()
     except LabError as error:
         err.print(f"nodeport-lab: {error}", markup=False, soft_wrap=True)
         sys.exit(MISUSED)
-    except KeyboardInterrupt:
-        err.print("nodeport-lab: interrupted; nothing was left behind")
-        sys.exit(INTERRUPTED)
+    except SystemExit as ended:
+        # Typer makes an exit code of Ctrl-C, and says nothing.
+        if isinstance(getattr(ended.__context__, "__cause__", None), KeyboardInterrupt):
+            err.print("nodeport-lab: interrupted; nothing was left behind")
+        raise
