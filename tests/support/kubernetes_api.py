@@ -65,6 +65,8 @@ class KubernetesApi:
             `page`, somebody else's web page; or seconds of delay before the true answer.
         allowed: what SelfSubjectAccessReview answers, given verb and resource.
         run: what a command does, given pod and command; None: 404 for the pod.
+        admit: told of every object that is created, and may change it: what controllers and
+            kubelets would add. A string is the reason why it is refused with 409.
         resources: API version -> resource -> kind, and whether it is namespaced.
         protocols: subprotocols that exec speaks, best first.
         requests: method and path of everything that was asked.
@@ -75,6 +77,7 @@ class KubernetesApi:
     faults: dict[tuple[str, str], int | float | str] = field(default_factory=dict)
     allowed: Callable[[str, str], bool] = lambda _verb, _resource: True
     run: Callable[[str, Sequence[str]], Ran | None] = lambda _pod, _command: Ran()
+    admit: Callable[[str, dict[str, Any]], str | None] = lambda _resource, _body: None
     resources: dict[str, dict[str, tuple[str, bool]]] = field(
         default_factory=lambda: dict(_RESOURCES)
     )
@@ -240,7 +243,7 @@ class KubernetesApi:
             options = json.loads(await request.text() or "{}")
             wanted = (options.get("preconditions") or {}).get("uid")
             if wanted and wanted != found["metadata"]["uid"]:
-                return _status(409, "the uid in the precondition does not match")
+                return _status(409, "the uid in the precondition does not match", "Conflict")
             if found["metadata"].get("finalizers"):
                 found["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
             else:
@@ -250,7 +253,9 @@ class KubernetesApi:
     def _create(self, resource: str, namespace: str | None, body: dict[str, Any]) -> web.Response:
         key = (resource, namespace, body["metadata"]["name"])
         if key in self.objects:
-            return _status(409, f'{resource} "{key[2]}" already exists')
+            return _status(409, f'{resource} "{key[2]}" already exists', "AlreadyExists")
+        if reason := self.admit(resource, body):
+            return _status(409, f"the object cannot be created now ({reason})", reason)
         return self._put(key, body, 201)
 
     def _put(self, key: Key, body: dict[str, Any], status: int) -> web.Response:
@@ -324,13 +329,28 @@ def _ended(code: int) -> Mapping[str, Any]:
     }
 
 
-def _status(code: int, message: str) -> web.Response:
+_REASONS = {
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "NotFound",
+    410: "Expired",
+    422: "Invalid",
+    429: "TooManyRequests",
+    500: "InternalError",
+    504: "Timeout",
+}
+"""Source: k8s.io/apimachinery, metav1.StatusReason; a 409 may have one of two."""
+
+
+def _status(code: int, message: str, reason: str | None = None) -> web.Response:
+    told = reason or _REASONS.get(code)
     return web.json_response(
         {
             "kind": "Status",
             "apiVersion": "v1",
             "status": "Failure",
             "message": message,
+            **({"reason": told} if told else {}),
             "code": code,
         },
         status=code,

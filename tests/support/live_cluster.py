@@ -9,21 +9,20 @@ time after the policy was created. Everything else is the real code.
 from __future__ import annotations
 
 import json
-import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from nodeport_lab.testbeds.cluster.execution import Execution
 from nodeport_lab.testbeds.cluster.failures import ClusterError
+from support import imitated_curl
 
 Manifest = Mapping[str, Any]
 Key = tuple[str, str | None, str]
-
-_URL = re.compile(r"http://([^:/]+):(\d+)/")
 
 
 def node(name: str, address: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - parts of a manifest
@@ -160,19 +159,8 @@ class LiveCluster:
         time.sleep(self.latency)
         if pod in self.broken:
             return Execution("", "", None, self.broken[pod])
-        lines, errors = [], []
-        operations: list[list[str]] = [[]]
-        for argument in command:
-            operations.append([]) if argument == "--next" else operations[-1].append(argument)
-        for operation in operations:
-            match = _URL.fullmatch(operation[-1])
-            assert match is not None
-            number = operation[operation.index("--write-out") + 1].split()[0]
-            line = self._line(namespace, pod, match[1], int(match[2]))
-            if reason := line.pop("reason", None):
-                errors.append(f"* connect to {match[1]} port {match[2]} failed: {reason}")
-            lines.append(f"{number} {json.dumps(line)}")
-        return Execution("\n".join(lines), "\n".join(errors), 0)
+        met = partial(self._line, namespace, pod)
+        return Execution(*imitated_curl.run(command, met), 0)
 
     # --- Hands ------------------------------------------------------------------------
 
@@ -237,17 +225,10 @@ class LiveCluster:
             return str(on["status"]["addresses"][1]["address"])
         return f"10.42.0.{len(self.log) + 1}"
 
-    def _line(self, namespace: str, pod: str, address: str, port: int) -> dict[str, Any]:
+    def _line(self, namespace: str, pod: str, address: str, port: int) -> Mapping[str, Any]:
         if self._denied(namespace, pod):
-            return {"exitcode": 28, "time_connect": 0, "time_total": 0.5}
-        ok = {
-            "exitcode": 0,
-            "response_code": 200,
-            "time_connect": 0.001,
-            "time_total": 0.002,
-            "local_ip": "10.42.0.9",
-        }
-        return dict(self.answer(pod, address, port) or ok)
+            return imitated_curl.SILENCE
+        return self.answer(pod, address, port) or imitated_curl.ANSWERED
 
     def _denied(self, namespace: str, pod: str) -> bool:
         labels = self.objects["Pod", namespace, pod]["metadata"].get("labels") or {}
@@ -258,13 +239,14 @@ class LiveCluster:
             and key[1] == namespace
             and "Egress" in policy["spec"]["policyTypes"]
             and not policy["spec"]["egress"]
-            and _selects(policy["spec"]["podSelector"], labels)
+            and selects(policy["spec"]["podSelector"], labels)
             for key, policy in list(self.objects.items())
             if key[0] == "NetworkPolicy"
         )
 
 
-def _selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+def selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    """Whether a selector of labels, and of keys that must be absent, accepts a pod's."""
     absent = [one["key"] for one in selector.get("matchExpressions") or ()]
     return not any(key in labels for key in absent) and all(
         labels.get(key) == value for key, value in (selector.get("matchLabels") or {}).items()
