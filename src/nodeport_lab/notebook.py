@@ -38,12 +38,13 @@ from nodeport_lab.report import advice_text, changes, tables
 from nodeport_lab.report import atlas as atlases
 from nodeport_lab.report.atlas import Atlas, Part, Seen
 from nodeport_lab.report.check_page import Shown
+from nodeport_lab.report.published import publish
 from nodeport_lab.report.seen import names
 from nodeport_lab.report.table import Table
 from nodeport_lab.report.walk_text import render as walk_text_of
 from nodeport_lab.report.words import title
 from nodeport_lab.suites import SUITES
-from nodeport_lab.testbeds.embedded.addressing import plan_network
+from nodeport_lab.testbeds.embedded.addressing import EXTERNAL, ROUTED, plan_network
 from nodeport_lab.testbeds.interface import DEFAULT_DEADLINE
 from nodeport_lab.variations import split, vary
 from nodeport_lab.venues import venue
@@ -305,6 +306,15 @@ def paste_atlas_seen(run: Run, clients: Sequence[str]) -> None:
     for one in clients:
         values |= seen_names(part, one)
     _paste(values)
+
+
+def paste_observations(run: Run) -> None:
+    """Publish the observations, for the page that answers questions from them."""
+    scenario = _scenario(run)
+    at_hand = run.cluster.network if run.cluster else None
+    network = at_hand or plan_network(scenario, tunnel=True)
+    machines = {name: address for name, address, _ in (EXTERNAL, ROUTED)}
+    _paste({"observations": publish(run, _clients(run), scenario, network, machines)})
 
 
 def paste_answers(runs: Iterable[Run], clients: str, policies: Sequence[str]) -> None:

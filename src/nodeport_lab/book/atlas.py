@@ -5,16 +5,13 @@ A run stays small and fast, since it answers for one dataplane; a page shows the
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 from nbformat import NotebookNode
 
+from nodeport_lab.book.pasted import pasted
 from nodeport_lab.report.atlas import JSON, Atlas, Part, from_json
-
-_PASTED = f"application/papermill.record/{JSON}"
 
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
@@ -27,19 +24,11 @@ def atlases(notebooks: Mapping[str, NotebookNode]) -> dict[str, bytes]:
     """
     found: defaultdict[str, dict[str, Part]] = defaultdict(dict)
     for run_id, notebook in notebooks.items():
-        pasted = dict(_pasted(notebook))
-        if "atlas" in pasted:
-            part = from_json(pasted["atlas"], pasted.get("atlas-seen", ()))
+        given = pasted(notebook, JSON)
+        if "atlas" in given:
+            part = from_json(given["atlas"], given.get("atlas-seen", ()))
             found[part.suite][run_id] = part
     return {f"atlas-{suite}.md": _snippet(parts).encode() for suite, parts in found.items()}
-
-
-def _pasted(notebook: NotebookNode) -> Iterator[tuple[str, Any]]:
-    """Name and value of everything that a notebook pasted as JSON."""
-    for cell in notebook.cells:
-        for output in cell.get("outputs", []):
-            if _PASTED in output.get("data", {}):
-                yield output.metadata.scrapbook.name, json.loads(output.data[_PASTED])
 
 
 def _snippet(parts: Mapping[str, Part]) -> str:

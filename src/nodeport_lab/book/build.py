@@ -13,6 +13,7 @@ from nodeport_lab.book.atlas import atlases
 from nodeport_lab.book.catalogue import catalogue
 from nodeport_lab.book.compare import differences
 from nodeport_lab.book.execute import Executed, execute_all
+from nodeport_lab.book.explorer import published
 from nodeport_lab.book.figures import FOLDER, figures
 from nodeport_lab.book.normalise import dumps
 from nodeport_lab.book.render import read
@@ -131,10 +132,12 @@ def _files(
     for run in executed:
         files[f"notebooks/runs/{run.spec.filename}"] = dumps(run.notebook).encode()
         derived |= figures(run.notebook, run.spec.id)
-    at_hand = {**kept, **{run.spec.id: run.notebook for run in executed}}
-    derived |= atlases({spec.id: at_hand[spec.id] for spec in specs if spec.id in at_hand})
+    found = {**kept, **{run.spec.id: run.notebook for run in executed}}
+    at_hand = {spec.id: found[spec.id] for spec in specs if spec.id in found}
+    derived |= atlases(at_hand)
     derived |= catalogue()
-    return files | {str(FOLDER / name): content for name, content in derived.items()}
+    snippets = {str(FOLDER / name): content for name, content in derived.items()}
+    return files | snippets | published(at_hand)
 
 
 def _keep(executed: Sequence[Executed], directory: Path) -> None:

@@ -22,6 +22,7 @@ from nodeport_lab.errors import NotebookError
 SOURCES = (
     "_config.yml",
     "_toc.yml",
+    "_extra",
     "_static",
     "CHANGELOG.md",
     "chapters",
