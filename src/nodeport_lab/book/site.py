@@ -32,6 +32,7 @@ SOURCES = (
     "notebooks/runs",
     "references.bib",
     "src/nodeport_lab/observations.schema.json",
+    "src/nodeport_lab/published.schema.json",
 )
 """What a build reads, seen from the root; chapters show manifests, examples and the schema."""
 
