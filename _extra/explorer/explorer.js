@@ -78,7 +78,7 @@
         make("div", { class: "ask-choice" }, make("label", { for: select.id }, words[part]), select)));
     form.addEventListener("submit", (event) => event.preventDefault());
     const scrolling = (label, child) =>
-      make("div", { class: "ask-scroll", tabindex: "0", role: "region", "aria-label": label }, child);
+      make("div", { class: "ask-scroll", tabindex: "0", role: "group", "aria-label": label }, child);
     root.replaceChildren(form,
       make("section", { class: "ask-answer", "aria-label": words.answer }, headline, facts, link),
       make("h3", {}, words.walk), walk, make("p", { class: "ask-small" }, words.walkNote),

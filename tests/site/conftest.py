@@ -1,10 +1,12 @@
-"""The site, built once for all tests of it, from the committed runs."""
+"""The site, built once for all tests of it, from the committed runs, and a browser."""
 
-from collections.abc import Callable, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 from nodeport_lab.book.build import build_site
 from nodeport_lab.book.execute import Executed
@@ -12,6 +14,15 @@ from nodeport_lab.book.runs import RunSpec
 from nodeport_lab.book.site import assemble
 from nodeport_lab.errors import PrerequisiteError
 from nodeport_lab.locations import repository_root
+
+QUIET = (
+    "--no-sandbox",  # Chromium refuses to sandbox as root
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,3 +60,14 @@ def site(checkout: Path) -> Site:
     said: list[str] = []
     start = build_site(checkout, said.append, unable)
     return Site(start.parent, tuple(said))
+
+
+@pytest.fixture(scope="module")  # its event loop must not meet those of other tests
+def browser() -> Iterator[Browser]:
+    """The system's Chromium, without the requests that it makes on its own."""
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=list(QUIET)
+        )
+        yield chromium
+        chromium.close()

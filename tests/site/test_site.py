@@ -1,14 +1,13 @@
 """The built site: complete, described, linked, and silent towards other hosts."""
 
 import re
-import shutil
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 from nodeport_lab.book.render import read
 from nodeport_lab.book.site import documents
@@ -20,14 +19,6 @@ from .conftest import Site
 PAGES = documents(repository_root())
 LOADED = {"script": "src", "img": "src", "iframe": "src", "source": "src", "link": "href"}
 NOT_LOADED = {"canonical", "next", "prev", "search", "index", "author"}
-QUIET = (
-    "--no-sandbox",  # Chromium refuses to sandbox as root
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 
 
 class Elements(HTMLParser):
@@ -139,17 +130,6 @@ def test_links_within_the_site_lead_somewhere(page: Path) -> None:
             broken.append(link["href"])
 
     assert [] == broken
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """The system's Chromium, without the requests that it makes on its own."""
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"), args=list(QUIET)
-        )
-        yield chromium
-        chromium.close()
 
 
 @pytest.mark.browser
