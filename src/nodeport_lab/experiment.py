@@ -372,6 +372,7 @@ def _observation(
         rule=shown.rule if shown else None,
         decisions=result.decisions,
         application_source=result.application_source,
+        forwarded_for=result.forwarded_for,
         elapsed_ms=round(result.elapsed_ms, 3),
         detail=result.detail,
     )

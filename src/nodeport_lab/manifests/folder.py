@@ -6,6 +6,7 @@ from pathlib import Path
 from nodeport_lab.errors import ManifestError, UnknownNameError
 from nodeport_lab.manifests.cluster import read_cluster
 from nodeport_lab.manifests.objects import Object, read_objects
+from nodeport_lab.manifests.programs import with_programs
 from nodeport_lab.manifests.scenario import build_scenario
 from nodeport_lab.model import Scenario
 
@@ -39,7 +40,8 @@ def load_scenario(
         known = sorted(found.stem for found in path.parent.glob("*.yaml"))
         raise UnknownNameError("cluster", cluster, known)
     found = read_cluster(_read(path), str(path))
-    return build_scenario(found, read_directory(directory, folders), facts)
+    objects = read_directory(directory, folders)
+    return with_programs(build_scenario(found, objects, facts), objects)
 
 
 def read_directory(directory: Path, folders: Sequence[str] = FOLDERS) -> tuple[Object, ...]:

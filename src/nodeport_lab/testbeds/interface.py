@@ -44,7 +44,8 @@ class ProbeResult:
         application_source: `address:port` that the answering application logged.
         decisions: every evaluation of policy, in packet order.
         elapsed_ms: from dialling to the end.
-        detail: a sentence where the verdict is `error`.
+        detail: a sentence where the verdict is `error`, or what a proxy answered.
+        forwarded_for: the address that a proxy had seen, as the server was told it.
     """
 
     verdict: Verdict
@@ -53,6 +54,7 @@ class ProbeResult:
     decisions: tuple[Decision, ...]
     elapsed_ms: float
     detail: str | None = None
+    forwarded_for: str | None = None
 
 
 class Testbed(Interface):

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
 
 from nodeport_lab.testbeds.embedded import namespaces
+from nodeport_lab.testbeds.embedded.processes import find_program
 
 AT_ONCE = 40  # processes of nft; more take memory and save no time
 
 
 def find_nft() -> str | None:
-    """The path of nft; an ordinary user's PATH often lacks the folders it lives in."""
-    return shutil.which("nft", path=os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin")
+    """The path of nft."""
+    return find_program("nft")
 
 
 def load(opened: Mapping[str, int], rulesets: Mapping[str, Sequence[str]]) -> None:

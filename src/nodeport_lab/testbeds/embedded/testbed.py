@@ -30,9 +30,11 @@ from nodeport_lab.model import (
     NetworkPolicy,
     Protocol,
     Scenario,
+    Service,
     Verdict,
 )
 from nodeport_lab.services import outside_addresses
+from nodeport_lab.testbeds.embedded import programs
 from nodeport_lab.testbeds.embedded.addressing import (
     EXTERNAL,
     GATEWAY,
@@ -86,12 +88,16 @@ class EmbeddedTestbed:
 
     def __enter__(self) -> Self:
         """Wire the lab, load the dataplane, start the servers; no policy is in force."""
+        if problem := programs.missing(programs.names(self.scenario)):
+            raise PrerequisiteError(problem)
         if self._lab is None:
             self._lab = Lab(terminal=self._terminal)
         try:
             self._check_tunnel(self._lab)
             self._lab.request("wire", plan=self._plan().to_json())
             self._lab.request("serve", servers=self._servers())
+            if orders := list(programs.orders(self.scenario)):
+                self._lab.request("launch", programs=orders, hosts=self._hosts())
             tables = self.dataplane.translate(self.scenario, self.network, self.options)
             self._lab.request(
                 "load",
@@ -230,7 +236,12 @@ class EmbeddedTestbed:
         return int(answer["returncode"])
 
     def _dial(self, probes: Sequence[Probe], deadline: float) -> list[_Attempt]:
-        answer = self.lab.request("probe", flows=self._flows(probes), deadline=deadline)
+        answer = self.lab.request(
+            "probe",
+            flows=self._flows(probes),
+            deadline=deadline,
+            names=self._names_outside(),
+        )
         return self._join(probes, answer["attempts"])
 
     def _flows(self, probes: Sequence[Probe]) -> list[tuple[str, str, int, str]]:
@@ -253,7 +264,11 @@ class EmbeddedTestbed:
                 end=attempt["end"],
                 elapsed_ms=attempt["elapsed_ms"],
                 detail=attempt["detail"],
-                decisions=evidence.get((probe.protocol, attempt["source_port"]), ()),
+                decisions=tuple(
+                    decision
+                    for port in attempt["ports"]
+                    for decision in evidence.get((probe.protocol, port), ())
+                ),
                 call=tuple(attempt["call"]) if attempt["call"] else None,
             )
             for probe, attempt in zip(probes, attempts, strict=True)
@@ -278,10 +293,13 @@ class EmbeddedTestbed:
         if verdict is Verdict.TIMEOUT and not attempt.dropped:
             verdict = Verdict.ERROR
             detail = "no answer, and no drop was recorded for it"
+        if attempt.end == "failed" and attempt.dropped:
+            verdict = Verdict.TIMEOUT  # behind a proxy, which told the client so
         return ProbeResult(
             verdict=verdict,
             backend=backend,
             application_source=attempt.call[1] if attempt.call else None,
+            forwarded_for=attempt.call[2] if attempt.call else None,
             decisions=attempt.decisions,
             elapsed_ms=attempt.elapsed_ms,
             detail=detail,
@@ -353,6 +371,7 @@ class EmbeddedTestbed:
                 "protocol": str(port.protocol),
             }
             for pod in self.scenario.pods
+            if pod.program is None
             for port in pod.ports
             if port.protocol is not Protocol.SCTP
         ]
@@ -366,7 +385,16 @@ class EmbeddedTestbed:
             if address is not None:
                 for suffix in ("", ".svc", ".svc.cluster.local"):
                     names[f"{service.name}.{service.namespace}{suffix}"] = str(address)
+                names[_public_name(service)] = str(address)
                 names.setdefault(service.name, str(address))
+        return names
+
+    def _names_outside(self) -> dict[str, str]:
+        """Names for machines outside: of nodes, and public ones of Services."""
+        names = {node: str(address) for node, address in self.network.nodes.items()}
+        for service in self.scenario.services:
+            for address in outside_addresses(self.network, service):
+                names.setdefault(_public_name(service), str(address))
         return names
 
     @staticmethod
@@ -382,7 +410,7 @@ class _Attempt:
     elapsed_ms: float
     detail: str | None
     decisions: tuple[Decision, ...]
-    call: tuple[str, str] | None
+    call: tuple[str, str, str | None] | None
 
     @property
     def dropped(self) -> bool:
@@ -395,6 +423,15 @@ _VERDICTS = {
     "refused": Verdict.REFUSED,
     "failed": Verdict.ERROR,
 }
+
+
+def _public_name(service: Service) -> str:
+    """A name that stands for the ClusterIP inside and for the public address outside.
+
+    A DNS with two views gives such names (split horizon, RFC 8499); the domain is one for
+    documentation (RFC 2606).
+    """
+    return f"{service.name}.{service.namespace}.example"
 
 
 def _nft_version() -> str:
