@@ -9,6 +9,7 @@ from nodeport_lab.dataplanes import DATAPLANES
 from nodeport_lab.errors import UnknownNameError
 from nodeport_lab.experiment import policy_names, questions_of, suite_scenario
 from nodeport_lab.model import ClientKind, Direction, Protocol, Relation
+from nodeport_lab.remedies import REMEDIES
 from nodeport_lab.suites import SUITES, Suite, find_suites, one_option_at_a_time
 from nodeport_lab.testbeds.embedded.addressing import plan_network
 from nodeport_lab.variations import BACKEND, VARIATIONS, split, vary
@@ -106,7 +107,8 @@ def test_an_unknown_suite_lists_the_known_ones() -> None:
     with pytest.raises(UnknownNameError) as raised:
         find_suites("everything")
 
-    assert (*SUITES, "all") == raised.value.known
+    remedies = [f"remedy-{name}" for name in REMEDIES]
+    assert (*SUITES, "all", "remedies", *remedies) == raised.value.known
 
 
 def test_the_ingress_suite_has_every_kind_of_client_in_every_place() -> None:
