@@ -13,7 +13,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from nodeport_lab.cells import CLUSTER_IP, NODEPORT, as_client, pod_clients
+from nodeport_lab.cells import (
+    CLUSTER_IP,
+    LOAD_BALANCER,
+    NODEPORT,
+    as_client,
+    outside_clients,
+    pod_clients,
+)
 from nodeport_lab.model import Client, ClientKind, Scenario
 
 PREFIX = "remedy-"
@@ -78,7 +85,79 @@ def servers(scenario: Scenario) -> tuple[Client, ...]:
     return tuple(as_client(pod) for pod in scenario.pods if pod.ports and not pod.host_network)
 
 
+def inside_and_outside(scenario: Scenario) -> tuple[Client, ...]:
+    """Pods, and machines outside of the cluster."""
+    return (*pods(scenario), *outside_clients())
+
+
 _BOTH_SIDES = ("podselector-server", "ingress-podselector-client")
+_PROXIED = (
+    *_ACTORS,
+    *("suites/remedy-cluster-ip", "suites/gateway"),
+    *("policies", "suites/ingress", "suites/remedy-gateway"),
+)
+_FIRST_LEG = ("clients-to-gateway", "gateway-from-everyone")
+_SECOND_LEG = ("gateway-to-server", "server-from-gateway")
+_GATEWAY = Remedy(
+    "gateway",
+    "R2",
+    "A proxy in front of the ClusterIP",
+    (
+        Stage(
+            "before",
+            "pods and machines outside dial the NodePort, under policies for the pods",
+            (*_ACTORS, "services", "policies", "suites/ingress"),
+            _BOTH_SIDES,
+            (NODEPORT,),
+            inside_and_outside,
+            together=True,
+        ),
+        Stage(
+            "proxy",
+            "all of them dial the proxy, without any policy",
+            _PROXIED,
+            ("no-policy",),
+            (CLUSTER_IP, LOAD_BALANCER),
+            inside_and_outside,
+        ),
+        Stage(
+            "first-leg",
+            "policies let them reach the proxy; the server's still admits its clients alone",
+            _PROXIED,
+            (*_FIRST_LEG, "ingress-podselector-client"),
+            (CLUSTER_IP, LOAD_BALANCER),
+            inside_and_outside,
+            together=True,
+        ),
+        Stage(
+            "both-legs",
+            "policies for both connections: to the proxy, and from it to the server",
+            _PROXIED,
+            (*_FIRST_LEG, *_SECOND_LEG),
+            (CLUSTER_IP, LOAD_BALANCER),
+            inside_and_outside,
+            together=True,
+        ),
+        Stage(
+            "two-entries",
+            "machines outside by way of the proxy, pods by the server's ClusterIP and its label",
+            _PROXIED,
+            (*_BOTH_SIDES, "gateway-from-everyone", *_SECOND_LEG),
+            (CLUSTER_IP, LOAD_BALANCER),
+            inside_and_outside,
+            together=True,
+        ),
+        Stage(
+            "load-balancer",
+            "machines outside by an address of the server's own, pods by its ClusterIP and label",
+            (*_ACTORS, "suites/outside", "policies", "suites/ingress"),
+            (*_BOTH_SIDES, "ingress-ipblock-any"),
+            (CLUSTER_IP, LOAD_BALANCER),
+            inside_and_outside,
+            together=True,
+        ),
+    ),
+)
 
 REMEDIES: Mapping[str, Remedy] = {
     remedy.name: remedy
@@ -128,5 +207,6 @@ REMEDIES: Mapping[str, Remedy] = {
                 ),
             ),
         ),
+        _GATEWAY,
     )
 }

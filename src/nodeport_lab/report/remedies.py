@@ -123,6 +123,10 @@ def sources_table(runs: Sequence[Run]) -> Table:
         ),
         notes=(
             Note("Before the bar: what the server's policy saw. After it: what the server logged."),
+            *(
+                Note("Last, where a proxy told it: X-Forwarded-For, whom the proxy had seen.")
+                for _ in range(any(cell.forwarded_for for one in runs for cell in one.observations))
+            ),
         ),
     )
 
@@ -210,14 +214,14 @@ def _source(part: Staged, cell: Observation) -> str:
     return NO_PATH if cell.outcome == NO_PATH else " | ".join(_seen(part, cell))
 
 
-def _seen(part: Staged, cell: Observation) -> tuple[str, str]:
-    """What the last policy on the way in saw, and what the server logged, in words."""
+def _seen(part: Staged, cell: Observation) -> tuple[str, ...]:
+    """What the last policy on the way in saw, what the server logged, and what it was told."""
     door = [one.seen_source for one in cell.decisions if one.direction is Direction.INGRESS]
-    seen, logged = (
+    told = (f"{cell.forwarded_for}:0",) if cell.forwarded_for else ()
+    return tuple(
         seen_name(replace(cell, direction=Direction.INGRESS, seen_source=address), part.names)
-        for address in (door[-1] if door else None, cell.application_source)
+        for address in (door[-1] if door else None, cell.application_source, *told)
     )
-    return seen, logged
 
 
 def _merged(
