@@ -85,6 +85,11 @@ def servers(scenario: Scenario) -> tuple[Client, ...]:
     return tuple(as_client(pod) for pod in scenario.pods if pod.ports and not pod.host_network)
 
 
+def browsers(_scenario: Scenario) -> tuple[Client, ...]:
+    """Machines outside, which go where they are redirected."""
+    return outside_clients()
+
+
 def inside_and_outside(scenario: Scenario) -> tuple[Client, ...]:
     """Pods, and machines outside of the cluster."""
     return (*pods(scenario), *outside_clients())
@@ -159,6 +164,47 @@ _GATEWAY = Remedy(
     ),
 )
 
+_SIGNED_IN = ("workloads", "suites/oauth2", "suites/remedy-oauth2")
+_OAUTH2 = Remedy(
+    "oauth2",
+    "R7",
+    "A sign-in whose issuer has one URL",
+    (
+        Stage(
+            "before",
+            "the issuer's URL is the NodePort of a node; browsers outside sign in to the portals",
+            (*_SIGNED_IN, "suites/remedy-oauth2-before"),
+            ("no-policy", "portal-to-issuer", "portal-to-nodes"),
+            (NODEPORT,),
+            browsers,
+        ),
+        Stage(
+            "internal-url",
+            "the portals are given the issuer's name inside the cluster instead",
+            (*_SIGNED_IN, "suites/remedy-oauth2-internal-url"),
+            ("portal-to-issuer",),
+            (NODEPORT,),
+            browsers,
+        ),
+        Stage(
+            "split",
+            "URIs apart: the portals trade codes at the ClusterIP, and trust the issuer's one URL",
+            (*_SIGNED_IN, "suites/remedy-oauth2-split"),
+            ("no-policy", "portal-to-issuer"),
+            (NODEPORT,),
+            browsers,
+        ),
+        Stage(
+            "one-entry",
+            "a gateway is the only entry, under one name inside and outside",
+            (*_SIGNED_IN, "suites/remedy-oauth2-one-entry"),
+            ("no-policy", "portal-to-gateway"),
+            (LOAD_BALANCER,),
+            browsers,
+        ),
+    ),
+)
+
 REMEDIES: Mapping[str, Remedy] = {
     remedy.name: remedy
     for remedy in (
@@ -208,5 +254,6 @@ REMEDIES: Mapping[str, Remedy] = {
             ),
         ),
         _GATEWAY,
+        _OAUTH2,
     )
 }

@@ -114,7 +114,8 @@ def test_a_missing_program_is_told_before_anything_is_made(
 def test_a_program_that_cannot_start_is_told_in_its_own_words() -> None:
     """A broken configuration is not waited for, and HAProxy's complaint is passed on."""
     found = gateway_scenario()
-    broken = Program("haproxy", (), (("haproxy.cfg", "nonsense\n"),))
+    command = ("haproxy", "-db", "-f", "haproxy.cfg")
+    broken = Program("haproxy", command, (("haproxy.cfg", "nonsense\n"),))
     pods = (replace(pod, program=pod.program and broken) for pod in found.pods)
     scenario = replace(found, pods=tuple(pods))
     with (

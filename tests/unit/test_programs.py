@@ -85,24 +85,29 @@ def test_config_maps_and_programs_of_users_are_left_alone() -> None:
     assert ["ConfigMap"] == [ignored.kind for ignored in reading.ignored]
 
 
-def test_a_python_module_is_run_by_this_interpreter() -> None:
-    """The stand-ins of this package need no image."""
+def test_a_command_is_run_by_what_this_machine_has() -> None:
+    """Python is this interpreter; a file of a ConfigMap comes by standard input."""
+    command = ("python", "-m", "package.module", "/etc/settings.json", "/etc/other.json")
+    files = (("/etc/settings.json", "{}"),)
     pod = Pod(
         "n",
         "issuer",
         "dev-worker",
         ports=(ContainerPort(8080),),
-        program=Program("nodeport-lab", ("python", "-m", "package.module", "--flag")),
+        program=Program("nodeport-lab", command, files),
     )
     (order,) = programs.orders(scenario_of(pod))
-    assert [sys.executable, "-m", "package.module", "--flag"] == order["command"]
+    expected = [sys.executable, "-m", "package.module", "/dev/stdin", "/etc/other.json"]
+    assert expected == order["command"]
     assert [8080] == order["ports"]
+    assert order["input"] == "{}"
 
 
-def test_a_program_without_a_command_is_refused() -> None:
-    """The image of the lab has no program of its own that a pod could serve with."""
-    pod = Pod("n", "issuer", "dev-worker", program=Program("nodeport-lab"))
-    with pytest.raises(TestbedError, match="add the command to its manifest"):
+@pytest.mark.parametrize("command", [(), ("sh", "-c", "true")])
+def test_other_commands_are_refused(command: tuple[str, ...]) -> None:
+    """Two programs are known, and nothing else is started."""
+    pod = Pod("n", "issuer", "dev-worker", program=Program("nodeport-lab", command))
+    with pytest.raises(TestbedError, match="give it one of these in its manifest: haproxy, python"):
         list(programs.orders(scenario_of(pod)))
 
 

@@ -181,7 +181,8 @@ async def _dial(
 
 async def _pages(sock: socket.socket, flow: Flow, port: int, trail: _Trail) -> str | None:
     """A page, and those to which it redirects; returns what was wrong with the last one."""
-    answer = await _request(sock, (flow.destination, flow.port), flow.destination, "/")
+    host = flow.destination if flow.port == HTTP else f"{flow.destination}:{flow.port}"
+    answer = await _request(sock, (flow.destination, flow.port), host, "/")
     while True:
         head, _, body = answer.partition(b"\r\n\r\n")
         status, fields = _read_head(head)

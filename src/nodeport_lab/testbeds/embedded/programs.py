@@ -14,6 +14,7 @@ from nodeport_lab.testbeds.embedded.processes import find_program
 
 _PACKAGES = {HAPROXY: "haproxy"}
 """Program -> Debian package; what is not here comes with this package."""
+_EXECUTABLES = (HAPROXY, "python")
 
 
 def names(scenario: Scenario) -> set[str]:
@@ -50,12 +51,13 @@ def orders(scenario: Scenario) -> Iterator[dict[str, Any]]:
 
 
 def _command(pod: Pod, program: Program) -> list[str]:
-    if program.name == HAPROXY:
-        # In the foreground, from its standard input instead of the file in the image.
-        return [find_program(HAPROXY) or HAPROXY, "-db", "-f", "/dev/stdin"]
-    if program.command[:2] == ("python", "-m"):
-        return [sys.executable, *program.command[1:]]
-    raise TestbedError(
-        f"pod {pod.key} runs the image {program.name} without `command: [python, -m, MODULE]`; "
-        "add the command to its manifest"
-    )
+    """A container's command as this machine runs it; a file is read from standard input."""
+    executable, *arguments = program.command or ("",)
+    path = sys.executable if executable == "python" else find_program(executable)
+    if executable not in _EXECUTABLES or path is None:
+        raise TestbedError(
+            f"pod {pod.key} runs the image {program.name} with the command {executable!r}; give it "
+            f"one of these in its manifest: {', '.join(_EXECUTABLES)}"
+        )
+    paths = {path for path, _ in program.files}
+    return [path, *("/dev/stdin" if word in paths else word for word in arguments)]
