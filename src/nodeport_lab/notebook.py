@@ -294,6 +294,11 @@ def sources_table(*runs: Run) -> Table:
     return remedied.sources_table(runs)
 
 
+def policies_table(*runs: Run) -> Table:
+    """What each policy of a remedy has to allow."""
+    return remedied.policies_table(runs)
+
+
 def versions(*runs: Run) -> None:
     """Print what the runs were made with; it belongs to the machine, not to the result."""
     for name, version in {key: one.versions[key] for one in runs for key in one.versions}.items():

@@ -13,10 +13,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from nodeport_lab.cells import CLUSTER_IP, NODEPORT, as_client, pod_clients
+from nodeport_lab.cells import (
+    CLUSTER_IP,
+    NODEPORT,
+    POD_IP,
+    as_client,
+    outside_clients,
+    pod_clients,
+)
 from nodeport_lab.model import Client, ClientKind, Scenario
 
 PREFIX = "remedy-"
+BYSTANDERS = frozenset({"other", "node-agent"})
+"""Workloads of remedies that are not the server which the report and its sources speak of."""
 _ACTORS = ("workloads", "suites/actors")
 
 
@@ -33,6 +42,8 @@ class Stage:
         callers: the clients, given the scenario.
         configuration: what is set, as an option or a variation.
         together: all of the policies are in force at once.
+        services: names of the Services that are dialled; None for all.
+        dataplanes: where it is run; none named: on all.
     """
 
     name: str
@@ -43,6 +54,8 @@ class Stage:
     callers: Callable[[Scenario], Sequence[Client]]
     configuration: Mapping[str, str] = field(default_factory=dict)
     together: bool = False
+    services: tuple[str, ...] | None = None
+    dataplanes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +91,14 @@ def servers(scenario: Scenario) -> tuple[Client, ...]:
     return tuple(as_client(pod) for pod in scenario.pods if pod.ports and not pod.host_network)
 
 
+def machines(_scenario: Scenario) -> tuple[Client, ...]:
+    """The machines outside of the cluster."""
+    return outside_clients()
+
+
+_SERVED = (*_ACTORS, "services")
+_CILIUM = ("cilium", "cilium-kpr", "cilium-kpr-hostns")
+_BESIDES = ("other", "node-agent")
 _BOTH_SIDES = ("podselector-server", "ingress-podselector-client")
 
 REMEDIES: Mapping[str, Remedy] = {
@@ -125,6 +146,135 @@ REMEDIES: Mapping[str, Remedy] = {
                     ("no-policy", "ingress-podselector-client", "ingress-podselector-itself"),
                     (CLUSTER_IP,),
                     servers,
+                ),
+            ),
+        ),
+        Remedy(
+            "both-peers",
+            "R3",
+            "both peers in one policy",
+            (
+                Stage(
+                    "before",
+                    "pods dial the server under a policy with one of the two peers",
+                    (*_SERVED, "policies"),
+                    ("no-policy", "ipblock-nodes", "podselector-server"),
+                    (NODEPORT, CLUSTER_IP),
+                    pods,
+                ),
+                Stage(
+                    "after",
+                    "the same with both peers, then with the port of each",
+                    (*_SERVED, "policies", "suites/remedy-both-peers"),
+                    ("both", "both-with-ports"),
+                    (NODEPORT, CLUSTER_IP),
+                    pods,
+                    services=("hello",),
+                ),
+                Stage(
+                    "match-mode",
+                    "both peers where Cilium lets an ipBlock select nodes",
+                    (*_SERVED, "policies", "suites/remedy-both-peers"),
+                    ("both", "both-with-ports"),
+                    (NODEPORT, CLUSTER_IP),
+                    pods,
+                    {"policyCIDRMatchMode": "nodes"},
+                    services=("hello",),
+                    dataplanes=_CILIUM,
+                ),
+                Stage(
+                    "besides",
+                    "what the policies open besides: another NodePort, and a process on every node",
+                    (*_ACTORS, "policies", "suites/remedy-both-peers"),
+                    ("no-policy", "podselector-server", "both", "both-with-ports"),
+                    (NODEPORT, POD_IP),
+                    pods,
+                    services=_BESIDES,
+                ),
+                Stage(
+                    "besides-match-mode",
+                    "the same where Cilium lets an ipBlock select nodes",
+                    (*_ACTORS, "policies", "suites/remedy-both-peers"),
+                    ("both", "both-with-ports"),
+                    (NODEPORT, POD_IP),
+                    pods,
+                    {"policyCIDRMatchMode": "nodes"},
+                    services=_BESIDES,
+                    dataplanes=_CILIUM,
+                ),
+            ),
+        ),
+        Remedy(
+            "ebpf-source",
+            "R4",
+            "a dataplane that keeps the source address",
+            (
+                Stage(
+                    "before",
+                    "the server admits the nodes' subnet, because callers may look like nodes",
+                    (*_SERVED, "suites/ingress"),
+                    ("no-policy", "ingress-ipblock-nodes"),
+                    (NODEPORT,),
+                    machines,
+                ),
+                Stage(
+                    "after",
+                    "the server admits the machines outside by their own addresses",
+                    (*_SERVED, "suites/ingress"),
+                    ("no-policy", "ingress-ipblock-external"),
+                    (NODEPORT,),
+                    machines,
+                ),
+                Stage(
+                    "pods",
+                    "the server admits pods by their own labels",
+                    (*_SERVED, "suites/ingress"),
+                    ("no-policy", "ingress-podselector-client"),
+                    (NODEPORT,),
+                    pods,
+                ),
+                Stage(
+                    "dsr",
+                    "direct server return of Cilium, for comparison",
+                    (*_SERVED, "suites/ingress"),
+                    ("no-policy", "ingress-ipblock-external"),
+                    (NODEPORT,),
+                    machines,
+                    {"loadBalancerMode": "dsr"},
+                    dataplanes=_CILIUM[1:],
+                ),
+            ),
+        ),
+        Remedy(
+            "local",
+            "",
+            "externalTrafficPolicy Local",
+            (
+                Stage(
+                    "before",
+                    "machines outside, with externalTrafficPolicy Cluster",
+                    (*_SERVED, "suites/ingress"),
+                    ("no-policy", "ingress-ipblock-external"),
+                    (NODEPORT,),
+                    machines,
+                ),
+                Stage(
+                    "after",
+                    "the same with externalTrafficPolicy Local",
+                    (*_SERVED, "suites/ingress"),
+                    ("no-policy", "ingress-ipblock-external"),
+                    (NODEPORT,),
+                    machines,
+                    {"externalTrafficPolicy": "Local"},
+                ),
+                Stage(
+                    "pods",
+                    "what pods get of the same NodePort with externalTrafficPolicy Local",
+                    (*_SERVED, "policies", "suites/ingress"),
+                    ("no-policy", "podselector-server", "ingress-podselector-client"),
+                    (NODEPORT, CLUSTER_IP),
+                    pods,
+                    {"externalTrafficPolicy": "Local"},
                 ),
             ),
         ),

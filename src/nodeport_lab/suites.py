@@ -93,9 +93,10 @@ def _stages(remedy: Remedy) -> Iterator[Suite]:
             remedy.cluster,
             stage.folders,
             stage.callers,
-            tuple(DATAPLANES),
+            stage.dataplanes or tuple(DATAPLANES),
             _always(stage.configuration),
             stage.policies,
+            stage.services,
             routes=stage.routes,
             together=stage.together,
         )
