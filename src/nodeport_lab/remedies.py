@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from nodeport_lab.cells import (
     CLUSTER_IP,
+    LOAD_BALANCER,
     NODEPORT,
     POD_IP,
     as_client,
@@ -44,6 +45,7 @@ class Stage:
         together: all of the policies are in force at once.
         services: names of the Services that are dialled; None for all.
         dataplanes: where it is run; none named: on all.
+        loses_announcer: the node that answers for addresses outside dies first.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Stage:
     together: bool = False
     services: tuple[str, ...] | None = None
     dataplanes: tuple[str, ...] = ()
+    loses_announcer: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +101,7 @@ def machines(_scenario: Scenario) -> tuple[Client, ...]:
 
 _SERVED = (*_ACTORS, "services")
 _CILIUM = ("cilium", "cilium-kpr", "cilium-kpr-hostns")
+_VIRTUAL = (*_ACTORS, "suites/remedy-virtual-ip")
 _BESIDES = ("other", "node-agent")
 _BOTH_SIDES = ("podselector-server", "ingress-podselector-client")
 
@@ -273,6 +277,74 @@ REMEDIES: Mapping[str, Remedy] = {
                     (*_SERVED, "policies", "suites/ingress"),
                     ("no-policy", "podselector-server", "ingress-podselector-client"),
                     (NODEPORT, CLUSTER_IP),
+                    pods,
+                    {"externalTrafficPolicy": "Local"},
+                ),
+            ),
+        ),
+        Remedy(
+            "virtual-ip",
+            "R5",
+            "a virtual IP that one node announces",
+            (
+                Stage(
+                    "before",
+                    "machines outside dial the NodePort of each node",
+                    (*_SERVED, "suites/ingress"),
+                    ("no-policy", "ingress-ipblock-external"),
+                    (NODEPORT,),
+                    machines,
+                ),
+                Stage(
+                    "after",
+                    "they dial the virtual IP, announced by a node without a server",
+                    (*_VIRTUAL, "suites/ingress"),
+                    ("no-policy", "ingress-ipblock-external"),
+                    (LOAD_BALANCER,),
+                    machines,
+                ),
+                Stage(
+                    "after-loss",
+                    "the same when that node has died and the next one announces",
+                    (*_VIRTUAL, "suites/ingress"),
+                    ("no-policy", "ingress-ipblock-external"),
+                    (LOAD_BALANCER,),
+                    machines,
+                    loses_announcer=True,
+                ),
+                Stage(
+                    "local",
+                    "externalTrafficPolicy Local and two servers: one of their nodes announces",
+                    (*_VIRTUAL, "suites/remedy-virtual-ip-second", "suites/ingress"),
+                    ("no-policy", "ingress-ipblock-external"),
+                    (LOAD_BALANCER,),
+                    machines,
+                    {"externalTrafficPolicy": "Local"},
+                ),
+                Stage(
+                    "local-loss",
+                    "the same when that node has died, and the server on it",
+                    (*_VIRTUAL, "suites/remedy-virtual-ip-second", "suites/ingress"),
+                    ("no-policy", "ingress-ipblock-external"),
+                    (LOAD_BALANCER,),
+                    machines,
+                    {"externalTrafficPolicy": "Local"},
+                    loses_announcer=True,
+                ),
+                Stage(
+                    "pods",
+                    "pods dial the virtual IP under policies that select by label",
+                    (*_VIRTUAL, "policies", "suites/ingress"),
+                    ("no-policy", *_BOTH_SIDES),
+                    (LOAD_BALANCER,),
+                    pods,
+                ),
+                Stage(
+                    "pods-local",
+                    "the same with externalTrafficPolicy Local",
+                    (*_VIRTUAL, "suites/remedy-virtual-ip-second", "policies", "suites/ingress"),
+                    ("no-policy", *_BOTH_SIDES),
+                    (LOAD_BALANCER,),
                     pods,
                     {"externalTrafficPolicy": "Local"},
                 ),

@@ -93,6 +93,8 @@ def _sources(cell: Observation, known: Names) -> Iterable[tuple[str, IPv4Address
     yield from _nodes(cell, network)
     yield from (("server pod", address) for address in known.servers)
     yield "client pod", network.pods.get(f"{cell.namespace}/{cell.client}")
+    yield from (("another node", address) for address in network.nodes.values())
+    yield from (("another node (tunnel)", address) for address in network.tunnels.values())
 
 
 def _nodes(cell: Observation, network: Network) -> Iterable[tuple[str, IPv4Address | None]]:
