@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from nodeport_lab.model import Direction, Observation, Run, Verdict
+from nodeport_lab.remedies import BYSTANDERS
 
 ARGUED = "argued"
 
@@ -50,8 +51,8 @@ class Expectation:
     """What a claim says of some cells.
 
     Empty `dataplanes`, `clients`, `policies`, `targets`: of any. `targets` are the columns
-    of a matrix (`Observation.target`). A cell is as claimed if it has the `outcome` and was
-    `seen` as expected, each where the claim says so.
+    of a matrix (`Observation.target`); bystanders of a remedy are never meant. A cell is as
+    claimed if it has the `outcome` and was `seen` as expected, each where the claim says so.
     """
 
     direction: Direction
@@ -76,6 +77,7 @@ class Expectation:
             and (not self.clients or observation.client in self.clients)
             and (not self.policies or observation.policy in self.policies)
             and (not self.targets or observation.target in self.targets)
+            and observation.server not in BYSTANDERS
         )
 
     def holds(self, observation: Observation) -> bool | None:

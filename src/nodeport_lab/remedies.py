@@ -17,6 +17,7 @@ from nodeport_lab.cells import (
     CLUSTER_IP,
     LOAD_BALANCER,
     NODEPORT,
+    POD_IP,
     as_client,
     outside_clients,
     pod_clients,
@@ -24,6 +25,8 @@ from nodeport_lab.cells import (
 from nodeport_lab.model import Client, ClientKind, Scenario
 
 PREFIX = "remedy-"
+BYSTANDERS = frozenset({"other", "node-agent"})
+"""Workloads of remedies that are not the server which the report and its sources speak of."""
 _ACTORS = ("workloads", "suites/actors")
 
 
@@ -40,6 +43,9 @@ class Stage:
         callers: the clients, given the scenario.
         configuration: what is set, as an option or a variation.
         together: all of the policies are in force at once.
+        services: names of the Services that are dialled; None for all.
+        dataplanes: where it is run; none named: on all.
+        loses_announcer: the node that answers for addresses outside dies first.
     """
 
     name: str
@@ -50,6 +56,9 @@ class Stage:
     callers: Callable[[Scenario], Sequence[Client]]
     configuration: Mapping[str, str] = field(default_factory=dict)
     together: bool = False
+    services: tuple[str, ...] | None = None
+    dataplanes: tuple[str, ...] = ()
+    loses_announcer: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,16 +94,20 @@ def servers(scenario: Scenario) -> tuple[Client, ...]:
     return tuple(as_client(pod) for pod in scenario.pods if pod.ports and not pod.host_network)
 
 
-def browsers(_scenario: Scenario) -> tuple[Client, ...]:
-    """Machines outside, which go where they are redirected."""
+def machines(_scenario: Scenario) -> tuple[Client, ...]:
+    """The machines outside of the cluster."""
     return outside_clients()
 
 
 def inside_and_outside(scenario: Scenario) -> tuple[Client, ...]:
     """Pods, and machines outside of the cluster."""
-    return (*pods(scenario), *outside_clients())
+    return (*pods(scenario), *machines(scenario))
 
 
+_SERVED = (*_ACTORS, "services")
+_CILIUM = ("cilium", "cilium-kpr", "cilium-kpr-hostns")
+_VIRTUAL = (*_ACTORS, "suites/remedy-virtual-ip")
+_BESIDES = ("other", "node-agent")
 _BOTH_SIDES = ("podselector-server", "ingress-podselector-client")
 _PROXIED = (
     *_ACTORS,
@@ -176,7 +189,7 @@ _OAUTH2 = Remedy(
             (*_SIGNED_IN, "suites/remedy-oauth2-before"),
             ("no-policy", "portal-to-issuer", "portal-to-nodes"),
             (NODEPORT,),
-            browsers,
+            machines,
         ),
         Stage(
             "internal-url",
@@ -184,7 +197,7 @@ _OAUTH2 = Remedy(
             (*_SIGNED_IN, "suites/remedy-oauth2-internal-url"),
             ("portal-to-issuer",),
             (NODEPORT,),
-            browsers,
+            machines,
         ),
         Stage(
             "split",
@@ -192,7 +205,7 @@ _OAUTH2 = Remedy(
             (*_SIGNED_IN, "suites/remedy-oauth2-split"),
             ("no-policy", "portal-to-issuer"),
             (NODEPORT,),
-            browsers,
+            machines,
         ),
         Stage(
             "one-entry",
@@ -200,7 +213,7 @@ _OAUTH2 = Remedy(
             (*_SIGNED_IN, "suites/remedy-oauth2-one-entry"),
             ("no-policy", "portal-to-gateway"),
             (LOAD_BALANCER,),
-            browsers,
+            machines,
         ),
     ),
 )
@@ -250,6 +263,203 @@ REMEDIES: Mapping[str, Remedy] = {
                     ("no-policy", "ingress-podselector-client", "ingress-podselector-itself"),
                     (CLUSTER_IP,),
                     servers,
+                ),
+            ),
+        ),
+        Remedy(
+            "both-peers",
+            "R3",
+            "both peers in one policy",
+            (
+                Stage(
+                    "before",
+                    "pods dial the server under a policy with one of the two peers",
+                    (*_SERVED, "policies"),
+                    ("no-policy", "ipblock-nodes", "podselector-server"),
+                    (NODEPORT, CLUSTER_IP),
+                    pods,
+                ),
+                Stage(
+                    "after",
+                    "the same with both peers, then with the port of each",
+                    (*_SERVED, "policies", "suites/remedy-both-peers"),
+                    ("both", "both-with-ports"),
+                    (NODEPORT, CLUSTER_IP),
+                    pods,
+                    services=("hello",),
+                ),
+                Stage(
+                    "match-mode",
+                    "both peers where Cilium lets an ipBlock select nodes",
+                    (*_SERVED, "policies", "suites/remedy-both-peers"),
+                    ("both", "both-with-ports"),
+                    (NODEPORT, CLUSTER_IP),
+                    pods,
+                    {"policyCIDRMatchMode": "nodes"},
+                    services=("hello",),
+                    dataplanes=_CILIUM,
+                ),
+                Stage(
+                    "besides",
+                    "what the policies open besides: another NodePort, and a process on every node",
+                    (*_ACTORS, "policies", "suites/remedy-both-peers"),
+                    ("no-policy", "podselector-server", "both", "both-with-ports"),
+                    (NODEPORT, POD_IP),
+                    pods,
+                    services=_BESIDES,
+                ),
+                Stage(
+                    "besides-match-mode",
+                    "the same where Cilium lets an ipBlock select nodes",
+                    (*_ACTORS, "policies", "suites/remedy-both-peers"),
+                    ("both", "both-with-ports"),
+                    (NODEPORT, POD_IP),
+                    pods,
+                    {"policyCIDRMatchMode": "nodes"},
+                    services=_BESIDES,
+                    dataplanes=_CILIUM,
+                ),
+            ),
+        ),
+        Remedy(
+            "ebpf-source",
+            "R4",
+            "a dataplane that keeps the source address",
+            (
+                Stage(
+                    "before",
+                    "the server admits the nodes' subnet, because callers may look like nodes",
+                    (*_SERVED, "suites/ingress"),
+                    ("no-policy", "ingress-ipblock-nodes"),
+                    (NODEPORT,),
+                    machines,
+                ),
+                Stage(
+                    "after",
+                    "the server admits the machines outside by their own addresses",
+                    (*_SERVED, "suites/ingress"),
+                    ("no-policy", "ingress-ipblock-external"),
+                    (NODEPORT,),
+                    machines,
+                ),
+                Stage(
+                    "pods",
+                    "the server admits pods by their own labels",
+                    (*_SERVED, "suites/ingress"),
+                    ("no-policy", "ingress-podselector-client"),
+                    (NODEPORT,),
+                    pods,
+                ),
+                Stage(
+                    "dsr",
+                    "direct server return of Cilium, for comparison",
+                    (*_SERVED, "suites/ingress"),
+                    ("no-policy", "ingress-ipblock-external"),
+                    (NODEPORT,),
+                    machines,
+                    {"loadBalancerMode": "dsr"},
+                    dataplanes=_CILIUM[1:],
+                ),
+            ),
+        ),
+        Remedy(
+            "local",
+            "",
+            "externalTrafficPolicy Local",
+            (
+                Stage(
+                    "before",
+                    "machines outside, with externalTrafficPolicy Cluster",
+                    (*_SERVED, "suites/ingress"),
+                    ("no-policy", "ingress-ipblock-external"),
+                    (NODEPORT,),
+                    machines,
+                ),
+                Stage(
+                    "after",
+                    "the same with externalTrafficPolicy Local",
+                    (*_SERVED, "suites/ingress"),
+                    ("no-policy", "ingress-ipblock-external"),
+                    (NODEPORT,),
+                    machines,
+                    {"externalTrafficPolicy": "Local"},
+                ),
+                Stage(
+                    "pods",
+                    "what pods get of the same NodePort with externalTrafficPolicy Local",
+                    (*_SERVED, "policies", "suites/ingress"),
+                    ("no-policy", "podselector-server", "ingress-podselector-client"),
+                    (NODEPORT, CLUSTER_IP),
+                    pods,
+                    {"externalTrafficPolicy": "Local"},
+                ),
+            ),
+        ),
+        Remedy(
+            "virtual-ip",
+            "R5",
+            "a virtual IP that one node announces",
+            (
+                Stage(
+                    "before",
+                    "machines outside dial the NodePort of each node",
+                    (*_SERVED, "suites/ingress"),
+                    ("no-policy", "ingress-ipblock-external"),
+                    (NODEPORT,),
+                    machines,
+                ),
+                Stage(
+                    "after",
+                    "they dial the virtual IP, announced by a node without a server",
+                    (*_VIRTUAL, "suites/ingress"),
+                    ("no-policy", "ingress-ipblock-external"),
+                    (LOAD_BALANCER,),
+                    machines,
+                ),
+                Stage(
+                    "after-loss",
+                    "the same when that node has died and the next one announces",
+                    (*_VIRTUAL, "suites/ingress"),
+                    ("no-policy", "ingress-ipblock-external"),
+                    (LOAD_BALANCER,),
+                    machines,
+                    loses_announcer=True,
+                ),
+                Stage(
+                    "local",
+                    "externalTrafficPolicy Local and two servers: one of their nodes announces",
+                    (*_VIRTUAL, "suites/remedy-virtual-ip-second", "suites/ingress"),
+                    ("no-policy", "ingress-ipblock-external"),
+                    (LOAD_BALANCER,),
+                    machines,
+                    {"externalTrafficPolicy": "Local"},
+                ),
+                Stage(
+                    "local-loss",
+                    "the same when that node has died, and the server on it",
+                    (*_VIRTUAL, "suites/remedy-virtual-ip-second", "suites/ingress"),
+                    ("no-policy", "ingress-ipblock-external"),
+                    (LOAD_BALANCER,),
+                    machines,
+                    {"externalTrafficPolicy": "Local"},
+                    loses_announcer=True,
+                ),
+                Stage(
+                    "pods",
+                    "pods dial the virtual IP under policies that select by label",
+                    (*_VIRTUAL, "policies", "suites/ingress"),
+                    ("no-policy", *_BOTH_SIDES),
+                    (LOAD_BALANCER,),
+                    pods,
+                ),
+                Stage(
+                    "pods-local",
+                    "the same with externalTrafficPolicy Local",
+                    (*_VIRTUAL, "suites/remedy-virtual-ip-second", "policies", "suites/ingress"),
+                    ("no-policy", *_BOTH_SIDES),
+                    (LOAD_BALANCER,),
+                    pods,
+                    {"externalTrafficPolicy": "Local"},
                 ),
             ),
         ),

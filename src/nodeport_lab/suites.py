@@ -41,6 +41,7 @@ class Suite:
         protocol: of the ports that are dialled.
         routes: the ways that are dialled; None for every way that there is.
         together: all of its policies are in force at once.
+        loses_announcer: the node that answers for addresses outside dies first.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Suite:
     protocol: Protocol = Protocol.TCP
     routes: tuple[str, ...] | None = None
     together: bool = False
+    loses_announcer: bool = False
 
 
 def everyone(scenario: Scenario) -> tuple[Client, ...]:
@@ -93,11 +95,13 @@ def _stages(remedy: Remedy) -> Iterator[Suite]:
             remedy.cluster,
             stage.folders,
             stage.callers,
-            tuple(DATAPLANES),
+            stage.dataplanes or tuple(DATAPLANES),
             _always(stage.configuration),
             stage.policies,
+            stage.services,
             routes=stage.routes,
             together=stage.together,
+            loses_announcer=stage.loses_announcer,
         )
 
 

@@ -15,18 +15,20 @@ from rich.table import Table as Layout
 from rich.text import Text
 
 from nodeport_lab.experiment import suite_scenario
-from nodeport_lab.model import Client, Direction, Observation, Run
+from nodeport_lab.model import Client, Direction, NetworkPolicy, Observation, Run
 from nodeport_lab.remedies import REMEDIES, Remedy, Stage
 from nodeport_lab.report.atlas import Kind, kinds_of
 from nodeport_lab.report.changes import NO_PATH, outcome_cell
-from nodeport_lab.report.grid import rank
+from nodeport_lab.report.grid import CONTROL, rank
 from nodeport_lab.report.seen import Names, names, seen_name
 from nodeport_lab.report.table import Cell, Note, Table
+from nodeport_lab.report.walk_words import peer, ports, selector
 from nodeport_lab.report.words import SYMBOLS, listed, marked
 from nodeport_lab.suites import SUITES
 from nodeport_lab.testbeds.embedded.addressing import plan_network
 from nodeport_lab.variations import split, vary
 
+OF = " of "
 _Way = tuple[Kind, str]
 """Who dials, and what."""
 
@@ -53,13 +55,13 @@ class Staged:
         for run in self.runs:
             kinds = kinds_of(run, self.clients)
             for cell in run.observations:
-                way = f"{cell.target} of {cell.server}" if several else cell.target
+                way = f"{cell.target}{OF}{cell.server}" if several else cell.target
                 yield run.dataplane, cell.policy, (kinds[cell.client], way), cell
 
     def by_client(self) -> Iterator[tuple[str, str, str, Observation]]:
         """Dataplane, policy, who in words, and cell of every connection."""
         for dataplane, policy, (kind, way), cell in self.observations():
-            _, of, server = way.partition(" of ")
+            _, of, server = way.partition(OF)
             yield dataplane, policy, f"{kind.who} to {server}" if of else kind.who, cell
 
 
@@ -82,6 +84,16 @@ def stages() -> dict[str, tuple[Remedy, Stage]]:
         for remedy in REMEDIES.values()
         for stage in remedy.stages
     }
+
+
+def by_configuration(runs: Iterable[Run]) -> tuple[Run, ...]:
+    """One run for each dataplane with its options: the cells of all stages together."""
+    found: dict[tuple[str, tuple[tuple[str, str], ...]], Run] = {}
+    for run in runs:
+        key = (run.dataplane, tuple(sorted(run.options.items())))
+        earlier = found[key].observations if key in found else ()
+        found[key] = replace(run, observations=(*earlier, *run.observations))
+    return tuple(found.values())
 
 
 def remedy_table(runs: Sequence[Run]) -> Table:
@@ -129,6 +141,36 @@ def sources_table(runs: Sequence[Run]) -> Table:
             ),
         ),
     )
+
+
+def policies_table(runs: Sequence[Run]) -> Table:
+    """What each policy has to allow: whom it selects, and the peers and ports it admits."""
+    found: dict[str, NetworkPolicy] = {}
+    for part in staged(runs):
+        scenario = suite_scenario(SUITES[part.runs[0].suite])
+        found |= {one.name: one for one in scenario.policies if one.name in part.stage.policies}
+    return Table(
+        caption=f"{_title(runs)}: what the policies allow",
+        corner="policy",
+        headings=("selects", "allows"),
+        rows=tuple(
+            (
+                name,
+                (
+                    Cell(f"pods {selector(policy.pod_selector)}"),
+                    Cell("\n".join(_allowed(policy)) or "nothing"),
+                ),
+            )
+            for name, policy in found.items()
+        ),
+    )
+
+
+def _allowed(policy: NetworkPolicy) -> Iterator[str]:
+    for direction, word in ((Direction.EGRESS, "to"), (Direction.INGRESS, "from")):
+        for rule in policy.rules(direction):
+            clause = f", {ports(rule.ports)}" if rule.ports else ""
+            yield from (f"{word} {peer(one)}{clause}" for one in rule.peers or (None,))
 
 
 def outcome_values(runs: Sequence[Run]) -> dict[str, str]:
@@ -197,9 +239,7 @@ def _without_policy(part: Staged) -> Staged:
         runs=tuple(
             replace(
                 run,
-                observations=tuple(
-                    cell for cell in run.observations if cell.policy == part.stage.policies[0]
-                ),
+                observations=tuple(cell for cell in run.observations if cell.policy == CONTROL),
             )
             for run in part.runs
         ),
@@ -250,8 +290,13 @@ def _words(ways: Sequence[_Way], asked: Sequence[_Way]) -> str:
         )
         targets[kind.who if everywhere else str(kind)][target] = None
     return "\n".join(
-        f"{who}: {', '.join(sorted(found, key=rank))}" for who, found in targets.items()
+        f"{who}: {', '.join(sorted(found, key=_near_to_far))}" for who, found in targets.items()
     )
+
+
+def _near_to_far(way: str) -> tuple[str, int]:
+    target, _, server = way.partition(OF)
+    return server, rank(target)
 
 
 def _arrived(found: Sequence[str]) -> Cell:

@@ -98,7 +98,6 @@ def _sources(cell: Observation, known: Names) -> Iterable[tuple[str, IPv4Address
     yield from _nodes(cell, network)
     yield from _serving(known)
     yield "client pod", network.pods.get(f"{cell.namespace}/{cell.client}")
-    # Of an address outside of the cluster, which a node announces that is none of those.
     yield from (("another node", address) for address in network.nodes.values())
     yield from (("another node (tunnel)", address) for address in network.tunnels.values())
 

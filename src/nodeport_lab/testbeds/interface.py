@@ -76,6 +76,16 @@ class Testbed(Interface):
     def facts(self) -> ClusterFacts | None:
         """What is known of the cluster; None where there is none."""
 
+    def lose_announcer(self) -> str:
+        """Let the node die that answers for addresses outside, and the next take over.
+
+        Returns:
+            the name of the node that died.
+
+        Raises:
+            TestbedError: there is none, or no node of this testbed can be lost.
+        """
+
     def apply(self, policies: Sequence[NetworkPolicy]) -> None:
         """Put exactly these policies in force; returns when they are."""
 
@@ -112,6 +122,10 @@ class Venue(Interface):
     @property
     def protocols(self) -> frozenset[Protocol]:
         """What can be dialled there."""
+
+    @property
+    def loses_nodes(self) -> bool:
+        """Whether a node may die there in the middle of a run."""
 
     @property
     def spread(self) -> int:

@@ -64,6 +64,11 @@ _NO_UDP = (
     "tool for it that can be relied on"
 )
 
+_NO_LOSS = (
+    "no node of a cluster is taken down for an experiment; run the remedy's other stages there, "
+    "and this one on the embedded testbed"
+)
+
 
 class Hands(Interface):
     """Creates and deletes objects of one run, and none besides.
@@ -229,6 +234,10 @@ class ClusterTestbed:
             return client.name == "external" and self._surroundings.external
         keys = {pod.key for pod in self.scenario.pods if not pod.ports}
         return client.pod is not None and client.pod.key in keys
+
+    def lose_announcer(self) -> str:
+        """See Testbed: a cluster's nodes are left alone."""
+        raise TestbedError(_NO_LOSS)
 
     def facts(self) -> ClusterFacts:
         """What is known of the cluster, and how fast each policy was enforced."""

@@ -82,6 +82,7 @@ class ClusterVenue:
     at_once = 1
     spread = 1
     protocols = frozenset({Protocol.TCP})
+    loses_nodes = False
 
     def __init__(  # noqa: PLR0913 - what it needs, by name
         self,

@@ -34,7 +34,7 @@ from nodeport_lab.testbeds.embedded.processes import (
 )
 from nodeport_lab.testbeds.embedded.server import CallLog, Server, listen
 from nodeport_lab.testbeds.embedded.tracing import Tracer
-from nodeport_lab.testbeds.embedded.wiring import has_device, wire
+from nodeport_lab.testbeds.embedded.wiring import announce, cut, has_device, wire
 
 _LINE_LIMIT = 1 << 30
 _KILLED_BY_SIGNAL = 128  # plus the signal's number, as shells say it
@@ -71,6 +71,16 @@ class Host:
     async def has_device(self, kind: str) -> Answer:
         """Whether the kernel makes devices of a kind."""
         return {"has": await asyncio.to_thread(has_device, kind)}
+
+    async def cut(self, namespace: str) -> Answer:
+        """Take a node down."""
+        await asyncio.to_thread(cut, self._opened[namespace])
+        return {}
+
+    async def announce(self, namespace: str, addresses: list[str], own: str, mac: str) -> Answer:
+        """Let a node answer for addresses from now on."""
+        await asyncio.to_thread(announce, self._opened[namespace], addresses, own, mac)
+        return {}
 
     async def serve(self, servers: list[dict[str, Any]]) -> Answer:
         """Start servers in pods; a port that two containers declare has one."""
@@ -182,6 +192,8 @@ async def answer_requests(control: socket.socket) -> None:
     operations: dict[str, Callable[..., Coroutine[Any, Any, Answer]]] = {
         "has_device": host.has_device,
         "wire": host.wire,
+        "cut": host.cut,
+        "announce": host.announce,
         "serve": host.serve,
         "launch": host.launch,
         "load": host.load,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import platform
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -42,6 +42,7 @@ from nodeport_lab.testbeds.embedded.addressing import (
     ROUTED,
     plan_network,
 )
+from nodeport_lab.testbeds.embedded.announcing import announcers
 from nodeport_lab.testbeds.embedded.evidence import Evidence, read_records
 from nodeport_lab.testbeds.embedded.lab import Lab
 from nodeport_lab.testbeds.embedded.netfilter import find_nft
@@ -82,6 +83,7 @@ class EmbeddedTestbed:
         self.versions = {"kernel": platform.release(), "nftables": _nft_version()}
         self._terminal = terminal
         self._generation = 0
+        self._lost: frozenset[str] = frozenset()
         self._compiled: CompiledPolicies | None = None
         self._lab = lab
         self._owns_lab = lab is None
@@ -98,14 +100,7 @@ class EmbeddedTestbed:
             self._lab.request("serve", servers=self._servers())
             if orders := list(programs.orders(self.scenario)):
                 self._lab.request("launch", programs=orders, hosts=self._hosts())
-            tables = self.dataplane.translate(self.scenario, self.network, self.options)
-            self._lab.request(
-                "load",
-                rulesets={
-                    namespace: joined(text for table in some for text in transactions(table))
-                    for namespace, some in tables.items()
-                },
-            )
+            self._translate()
             self.apply(())
         except BaseException:
             self._leave()
@@ -120,6 +115,24 @@ class EmbeddedTestbed:
     ) -> None:
         """Remove the lab and everything in it, if it is this testbed's own."""
         self._leave()
+
+    def _translate(self, *, anew: bool = False) -> None:
+        """Load what rewrites addresses; `anew`: in place of what was loaded before."""
+        tables = self.dataplane.translate(self.scenario, self.network, self.options)
+        self.lab.request(
+            "load",
+            rulesets={
+                namespace: joined(
+                    text
+                    for table in some
+                    for text in (
+                        *([f"delete table ip {table.name}\n"] if anew else ()),
+                        *transactions(table),
+                    )
+                )
+                for namespace, some in tables.items()
+            },
+        )
 
     def _check_tunnel(self, lab: Lab) -> None:
         kind = self._tunnel
@@ -152,9 +165,38 @@ class EmbeddedTestbed:
             raise TestbedError("the embedded testbed is not running; enter it with a with block")
         return self._lab
 
-    def has(self, _client: Client) -> bool:
-        """Every client is there: pods, processes on nodes, machines outside."""
-        return True
+    def has(self, client: Client) -> bool:
+        """Every client is there, but those on nodes that were lost."""
+        return client.node not in self._lost
+
+    def lose_announcer(self) -> str:
+        """See Testbed: its cables are cut; the endpoints on it are gone when the next takes over.
+
+        On a cluster that takes until the node is noticed to be missing; here nothing is
+        sent in the meantime. No policy is in force afterwards.
+        """
+        node = next(iter(announcers(self.scenario, self.network, self._lost)), None)
+        if node is None:
+            raise TestbedError(
+                "no node answers for an address outside of the cluster; add a Service of type "
+                "LoadBalancer or with externalIPs"
+            )
+        self.lab.request("cut", namespace=node_namespace(node))
+        self._lost |= {node}
+        pods = tuple(pod for pod in self.scenario.pods if pod.node != node)
+        self.scenario = replace(self.scenario, pods=pods)
+        self._translate(anew=True)
+        self.apply(())
+        numbers = {one.name: number for number, one in enumerate(self.scenario.nodes)}
+        for next_, addresses in announcers(self.scenario, self.network, self._lost).items():
+            self.lab.request(
+                "announce",
+                namespace=node_namespace(next_),
+                addresses=addresses,
+                own=str(self.network.nodes[next_]),
+                mac=node_mac(numbers[next_]),
+            )
+        return node
 
     def facts(self) -> None:
         """There is no cluster to tell of."""
@@ -316,10 +358,7 @@ class EmbeddedTestbed:
 
     def _plan(self) -> Plan:
         prefix = self.dataplane.interface_prefix
-        workers = [
-            number for number, node in enumerate(self.scenario.nodes) if not node.control_plane
-        ]
-        announcer = workers[-1] if workers else 0
+        announced = announcers(self.scenario, self.network)
         return Plan(
             gateway=str(GATEWAY),
             prefix_length=NODE_CIDR.prefixlen,
@@ -333,7 +372,7 @@ class EmbeddedTestbed:
                     tunnel_mac=tunnel_mac(number),
                     return_mark=return_mark(number),
                     pod_cidr=str(self.network.node_pod_cidrs[node.name]),
-                    announced=tuple(self._announced()) if number == announcer else (),
+                    announced=announced.get(node.name, ()),
                     tunnel=str(self.network.tunnels[node.name]) if self._tunnel else None,
                     pods=tuple(
                         PodCable(
@@ -352,15 +391,6 @@ class EmbeddedTestbed:
                 for name, address, router in (EXTERNAL, ROUTED)
             ),
         )
-
-    def _announced(self) -> Iterator[str]:
-        """Addresses of Services that one node, as kube-vip's leader, takes upon itself."""
-        addresses = (
-            str(address)
-            for service in self.scenario.services
-            for address in outside_addresses(self.network, service)
-        )
-        yield from dict.fromkeys(addresses)
 
     def _servers(self) -> list[dict[str, Any]]:
         return [
