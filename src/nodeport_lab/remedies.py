@@ -99,6 +99,11 @@ def machines(_scenario: Scenario) -> tuple[Client, ...]:
     return outside_clients()
 
 
+def browser(_scenario: Scenario) -> tuple[Client, ...]:
+    """A machine on the nodes' network, which goes where it is redirected."""
+    return outside_clients()[:1]
+
+
 def inside_and_outside(scenario: Scenario) -> tuple[Client, ...]:
     """Pods, and machines outside of the cluster."""
     return (*pods(scenario), *machines(scenario))
@@ -189,7 +194,7 @@ _OAUTH2 = Remedy(
             (*_SIGNED_IN, "suites/remedy-oauth2-before"),
             ("no-policy", "portal-to-issuer", "portal-to-nodes"),
             (NODEPORT,),
-            machines,
+            browser,
         ),
         Stage(
             "internal-url",
@@ -197,7 +202,7 @@ _OAUTH2 = Remedy(
             (*_SIGNED_IN, "suites/remedy-oauth2-internal-url"),
             ("portal-to-issuer",),
             (NODEPORT,),
-            machines,
+            browser,
         ),
         Stage(
             "split",
@@ -205,7 +210,7 @@ _OAUTH2 = Remedy(
             (*_SIGNED_IN, "suites/remedy-oauth2-split"),
             ("no-policy", "portal-to-issuer"),
             (NODEPORT,),
-            machines,
+            browser,
         ),
         Stage(
             "one-entry",
@@ -213,7 +218,7 @@ _OAUTH2 = Remedy(
             (*_SIGNED_IN, "suites/remedy-oauth2-one-entry"),
             ("no-policy", "portal-to-gateway"),
             (LOAD_BALANCER,),
-            machines,
+            browser,
         ),
     ),
 )
