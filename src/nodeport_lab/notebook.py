@@ -307,6 +307,11 @@ def policies_table(*runs: Run) -> Table:
     return remedied.policies_table(runs)
 
 
+def told_table(*runs: Run) -> Table:
+    """What the clients were told in each stage of a remedy, by the server or by a proxy."""
+    return remedied.told_table(runs)
+
+
 def versions(*runs: Run) -> None:
     """Print what the runs were made with; it belongs to the machine, not to the result."""
     for name, version in {key: one.versions[key] for one in runs for key in one.versions}.items():
@@ -398,6 +403,11 @@ def paste_remedy(*runs: Run) -> None:
             **claim_values(_remedy_statuses(runs)),
         }
     )
+
+
+def paste_told(*runs: Run) -> None:
+    """Let chapters refer to what the clients were told in each stage."""
+    _paste({"told-table": told_table(*runs)})
 
 
 def paste_sources(*runs: Run) -> None:
