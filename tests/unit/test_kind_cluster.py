@@ -13,7 +13,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -25,7 +26,7 @@ from support.stand_ins import NODES, Api, Programs
 from nodeport_lab.dataplanes import DATAPLANES
 from nodeport_lab.errors import LabError, PrerequisiteError, TestbedError
 from nodeport_lab.testbeds.cluster.connection import Connection
-from nodeport_lab.testbeds.kind import cluster, overrides, state
+from nodeport_lab.testbeds.kind import cluster, lock, overrides, state
 from nodeport_lab.testbeds.kind.overrides import Overrides
 from nodeport_lab.testbeds.kind.request import Request
 from nodeport_lab.testbeds.kind.state import State
@@ -347,28 +348,82 @@ def test_ctrl_c_at_any_step_says_what_is_left(bench: Bench, last: str, left: boo
     assert cluster.what_is_left("dev") == "nothing is left behind"
 
 
-def test_ctrl_c_while_kind_works_stops_kind_and_exits_with_130(bench: Bench) -> None:
-    """The real command in a process of its own, interrupted by a signal."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_while_kind_works_stops_kind_and_exits_with_130(
+    bench: Bench, number: signal.Signals
+) -> None:
+    """The real command in a process of its own; the stand-in would go on for 30 s."""
     bench.programs.says("create-hangs", "")
-    script = (
-        "import typer\nfrom nodeport_lab.cli.up import up_command\n"
-        "app = typer.Typer()\napp.command()(up_command)\napp()\n"
-    )
+    with hanging_up(bench) as process:
+        process.send_signal(number)
+        _, told = process.communicate(timeout=10)
+    assert process.returncode == 130
+    assert "interrupted; what is left are the containers dev-control-plane" in told
+    assert "nodeport-lab down --name dev" in told
+    hanging = int((bench.programs.folder / "create-hangs").read_text())
+    assert not Path(f"/proc/{hanging}").exists()
+    assert cluster.down("dev") == sorted(NODES)
+
+
+def test_two_commands_do_not_change_one_cluster_at_once(bench: Bench) -> None:
+    """The second one is refused by name; it may come when the first has ended."""
+    bench.programs.says("create-hangs", "")
+    with hanging_up(bench) as process:
+        told = rf"dev is in use by nodeport-lab up \(process {process.pid}\); wait until"
+        with pytest.raises(PrerequisiteError, match=told):
+            bench.up()
+        with pytest.raises(PrerequisiteError, match=told):
+            cluster.down("dev")
+        process.kill()  # with no chance to unlock anything
+        process.communicate(timeout=10)
+    (bench.programs.folder / "create-hangs").unlink()
+    assert cluster.down("dev") == sorted(NODES)
+
+
+def test_commands_may_change_two_clusters_at_once(bench: Bench) -> None:
+    """Each has a lock of its own, which outlives what is remembered of it."""
+    with lock.held("other", "nodeport-lab up"):
+        bench.up()
+        assert cluster.down("dev") == sorted(NODES)
+        with pytest.raises(PrerequisiteError, match="other is in use"):
+            cluster.down("other")
+    assert cluster.down("other") == []
+
+
+def test_a_lock_that_cannot_be_had_is_told_in_a_sentence(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before anything is created."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(bench.file))
+    with pytest.raises(PrerequisiteError, match=r"cannot be written.*set XDG_STATE_HOME"):
+        bench.up()
+    assert not bench.programs.calls
+
+
+@contextmanager
+def hanging_up(bench: Bench) -> Iterator[subprocess.Popen[str]]:
+    """`nodeport-lab up` in a process of its own, while its kind creates nodes."""
     process = subprocess.Popen(
-        [sys.executable, "-c", script, "-d", "cilium", "--overrides", str(bench.file)],
+        [
+            sys.executable,
+            "-c",
+            "from nodeport_lab.cli import main; main()",
+            *("up", "-d", "cilium", "--overrides", str(bench.file)),
+        ],
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
     )
-    end = time.monotonic() + 10
-    while not (bench.programs.folder / "containers").exists() and time.monotonic() < end:
-        process.poll()
-    process.send_signal(signal.SIGINT)
-    _, told = process.communicate(timeout=10)
-    assert process.returncode == 130
-    assert "interrupted; what is left are the containers dev-control-plane" in told
-    assert "nodeport-lab down --name dev" in told
-    assert cluster.down("dev") == sorted(NODES)
+    try:
+        end = time.monotonic() + 20
+        hangs = bench.programs.folder / "create-hangs"
+        while not hangs.read_text() and time.monotonic() < end:
+            process.poll()
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
 
 
 def test_without_a_cni_plugin_up_waits_for_the_api_only_and_can_install_it_later(

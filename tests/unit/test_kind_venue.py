@@ -24,7 +24,7 @@ from nodeport_lab.cli.up import up_command
 from nodeport_lab.dataplanes import DATAPLANES
 from nodeport_lab.errors import ManifestError, PrerequisiteError
 from nodeport_lab.testbeds.cluster.connection import Connection
-from nodeport_lab.testbeds.kind import KindVenue, cluster, installation, observing, state
+from nodeport_lab.testbeds.kind import KindVenue, cluster, installation, lock, observing, state
 from nodeport_lab.testbeds.kind.state import Asked, State
 
 CILIUM = DATAPLANES["cilium"]
@@ -271,3 +271,13 @@ def test_the_commands_say_what_they_did(tmp_path: Path, monkeypatch: pytest.Monk
     assert "not known to be ready: no CNI plugin was installed by nodeport-lab" in told
     assert run(down_command) == (0, f"Removed {', '.join(NODES)}.\n")
     assert run(down_command) == (0, "There is no cluster dev; nothing to remove.\n")
+
+
+def test_a_run_holds_the_clusters_lock() -> None:
+    """Its node ports are fixed, and `down` would take the nodes away beneath it."""
+    made()
+    found = venue(LiveCluster())
+    with lock.held("dev", "nodeport-lab up"), pytest.raises(PrerequisiteError, match="in use"):
+        found.open().__enter__()
+    with found.open(), pytest.raises(PrerequisiteError, match=r"in use by nodeport-lab run \(pro"):
+        cluster.down("dev")

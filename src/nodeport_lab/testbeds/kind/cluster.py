@@ -22,6 +22,7 @@ from nodeport_lab.testbeds.kind import (
     cni,
     configuration,
     installation,
+    lock,
     observing,
     programs,
     request,
@@ -102,6 +103,12 @@ def up(asked: Request, progress: Progress, *, opened: Connect = connect) -> Stat
         LabError: it cannot be had; says what is left and how to remove it.
         KeyboardInterrupt: as it comes; `what_is_left` says the same.
     """
+    configuration.check_name(asked.name)
+    with lock.held(asked.name, "nodeport-lab up"):
+        return _up(asked, progress, opened)
+
+
+def _up(asked: Request, progress: Progress, opened: Connect) -> State:
     start = time.monotonic()
     progress(CHECK)
     plan = request.plan(asked)
@@ -379,10 +386,16 @@ def down(name: str) -> list[str]:
         The nodes that were removed.
 
     Raises:
-        PrerequisiteError: there is one of that name that the lab did not make.
+        PrerequisiteError: there is one of that name that the lab did not make, or another
+            command is at work on it.
         TestbedError: something cannot be removed; names it.
     """
     configuration.check_name(name)
+    with lock.held(name, "nodeport-lab down"):
+        return _down(name)
+
+
+def _down(name: str) -> list[str]:
     found = state.load(name)
     engine = Engine(found.asked.engine) if found else Engine.find()
     programs.check(engine.name, f"removing the cluster {name}")

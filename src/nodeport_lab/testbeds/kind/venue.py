@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 
 from nodeport_lab.dataplanes import Dataplane
 from nodeport_lab.errors import PrerequisiteError
 from nodeport_lab.testbeds.cluster.connection import Connection
 from nodeport_lab.testbeds.cluster.facts import Fact
-from nodeport_lab.testbeds.cluster.venue import Choices, ClusterVenue
+from nodeport_lab.testbeds.cluster.venue import Choices, ClusterSetUp, ClusterVenue
+from nodeport_lab.testbeds.kind import lock
 from nodeport_lab.testbeds.kind.cluster import WAIT, remembered
 
 DEFAULT_NAME = "dev"
@@ -47,6 +50,16 @@ class KindVenue(ClusterVenue):
             external=state.reachable,
             evidence=evidence,
         )
+
+    @contextmanager
+    def open(self) -> Iterator[ClusterSetUp]:
+        """See ClusterVenue; node ports are fixed, so that two runs would be in each other's way.
+
+        Raises:
+            PrerequisiteError: another command is at work on the cluster.
+        """
+        with lock.held(self.state.name, "nodeport-lab run"), super().open() as set_up:
+            yield set_up
 
     @cached_property
     def dataplane(self) -> Fact:
