@@ -29,6 +29,7 @@ from nodeport_lab.testbeds.kind import (
     state,
 )
 from nodeport_lab.testbeds.kind.engine import Engine
+from nodeport_lab.testbeds.kind.images import Images
 from nodeport_lab.testbeds.kind.request import Plan, Request
 from nodeport_lab.testbeds.kind.state import State
 
@@ -113,14 +114,20 @@ def _up(asked: Request, progress: Progress, opened: Connect) -> State:
     progress(CHECK)
     plan = request.plan(asked)
     found = _existing(plan)
-    files = [] if asked.skip_cni or _done(found, INSTALL) else plan.files()
+    installed = _done(found, INSTALL)
+    files = [] if asked.skip_cni or installed else plan.files()
+    images = plan.images(files)
+    if not installed:
+        images.check()  # what a cluster is used with again it was made with
     seconds = time.monotonic() - start
     progress(CHECK, seconds=seconds)
-    current = found or State(
-        asked.name, plan.asked, plan.host.reachable, dict(asked.overrides.images)
-    ).stepped(CHECK, seconds)
+    current = found or State(asked.name, plan.asked, plan.host.reachable).stepped(CHECK, seconds)
+    current = dataclasses.replace(current, images={**current.images, **images.replaced})
+    if not installed:
+        unpinned = (*images.unpinned, *(plan.unverified if files else ()))
+        current = dataclasses.replace(current, unpinned=unpinned)
     try:
-        return _make(plan, current, files, progress, opened)
+        return _make(plan, current, files, images, progress, opened)
     except LabError as error:
         raise TestbedError(f"{error}; {what_is_left(asked.name)}") from error
 
@@ -192,8 +199,13 @@ def _done(found: State | None, step: str) -> bool:
     return found is not None and step in found.steps
 
 
-def _make(
-    plan: Plan, current: State, files: list[Path], progress: Progress, opened: Connect
+def _make(  # noqa: PLR0913, PLR0917 - a plan, how far it is, and how to go on
+    plan: Plan,
+    current: State,
+    files: list[Path],
+    images: Images,
+    progress: Progress,
+    opened: Connect,
 ) -> State:
     asked = plan.request
     if CREATE not in current.steps:
@@ -208,7 +220,7 @@ def _make(
     try:
         if not asked.skip_cni and INSTALL not in current.steps:
             with _timed(INSTALL, progress) as seconds:
-                _install(plan, current, files, connection)
+                _install(plan, current, files, images, connection)
             current = _remember(current, INSTALL, seconds)
         with _timed(WAIT, progress) as seconds:
             _wait(plan, connection, progress, installed=INSTALL in current.steps)
@@ -268,13 +280,15 @@ def _load_archive(plan: Plan, archive: Path) -> None:
     )
 
 
-def _install(plan: Plan, current: State, files: list[Path], connection: Connection) -> None:
+def _install(
+    plan: Plan, current: State, files: list[Path], images: Images, connection: Connection
+) -> None:
     if cni.is_calico(plan.asked.dataplane):
-        images = plan.request.overrides.images
-        installation.install_calico(connection, files, plan.objects, images)
+        installation.install_calico(connection, files, plan.objects, images.replaced)
         return
     folder = state.directory(current.name)
-    installation.install_cilium(current.kubeconfig, current.context, files[0], plan.values, folder)
+    values = cni.merged(plan.values, images.values)
+    installation.install_cilium(current.kubeconfig, current.context, files[0], values, folder)
 
 
 def _wait(plan: Plan, connection: Connection, progress: Progress, *, installed: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -19,13 +19,13 @@ class Artefact:
     Attributes:
         name: what it is called in a file of overrides.
         url: where it lies; may be the path of a file.
-        sha256: of its content, in hexadecimal digits.
+        sha256: of its content, in hexadecimal digits; None: not known, and not checked.
         source: where the checksum was read.
     """
 
     name: str
     url: str
-    sha256: str
+    sha256: str | None
     source: str
 
 
@@ -41,10 +41,11 @@ class Pins:
         old_node: the same, for hosts with cgroup v1.
         calico_version: like `v3.32.1`.
         calico_kubernetes: oldest and newest minor version of Kubernetes that Calico is
-            tested with.
+            tested with; None: not known.
         calico: manifests, in the order in which they are applied.
         cilium: value of the option `ciliumVersion` -> Helm chart.
-        unpinned: images that are pinned by their tag alone.
+        calico_images: those that Calico's operator, and its manifest, ask for; no digest of
+            them is known.
     """
 
     kind: Artefact
@@ -53,10 +54,33 @@ class Pins:
     node: str
     old_node: str
     calico_version: str
-    calico_kubernetes: tuple[str, str]
+    calico_kubernetes: tuple[str, str] | None
     calico: tuple[Artefact, ...]
     cilium: dict[str, Artefact]
-    unpinned: tuple[str, ...]
+    calico_images: tuple[str, ...]
+
+    def with_calico(self, version: str) -> Pins:
+        """The same with another version of Calico, of which nothing is verified.
+
+        Its files lie where those of the pinned version lie, under its own tag.
+        """
+        if version == self.calico_version:
+            return self
+        return replace(
+            self,
+            calico_version=version,
+            calico_kubernetes=None,
+            calico=tuple(
+                replace(
+                    one,
+                    url=one.url.replace(f"/{self.calico_version}/", f"/{version}/"),
+                    sha256=None,
+                    source="nowhere",
+                )
+                for one in self.calico
+            ),
+            calico_images=(f"quay.io/calico/*:{version}",),
+        )
 
 
 @cache
@@ -87,10 +111,5 @@ def load() -> Pins:
             )
             for one in read["cilium"]
         },
-        unpinned=tuple(calico["images"]),
+        calico_images=tuple(calico["images"]),
     )
-
-
-def unpinned() -> tuple[str, ...]:
-    """Images whose digest is not known, and that are pinned by their tag."""
-    return load().unpinned
