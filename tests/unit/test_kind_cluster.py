@@ -546,7 +546,7 @@ def test_another_version_of_calico_is_used_without_checksums_and_says_so(bench: 
     newest = bench.request(
         "calico-iptables",
         overrides=replace(bench.overrides, manifests=own),
-        calico_version="v3.33.1",
+        cni_version="v3.33.1",
     )
     made = bench.up(newest)
     assert "quay.io/calico/*:v3.33.1" in made.unpinned
@@ -555,10 +555,18 @@ def test_another_version_of_calico_is_used_without_checksums_and_says_so(bench: 
         bench.up(bench.request("calico-iptables"))
 
 
+def test_another_patch_of_cilium_is_used_without_a_checksum_and_says_so(bench: Bench) -> None:
+    """Of the version that the option names."""
+    charts = {name: {"url": one["url"]} for name, one in bench.overrides.charts.items()}
+    asked = bench.request(overrides=replace(bench.overrides, charts=charts), cni_version="1.18.13")
+    assert [one for one in bench.up(asked).unpinned if one.endswith("/cilium-1.18.12.tgz")]
+
+
 @pytest.mark.parametrize(
     ("dataplane", "version", "told"),
     [
-        ("cilium", "v3.33.1", "--calico-version is for Calico's dataplanes and this is cilium"),
+        ("cilium", "v3.33.1", "'v3.33.1' is no version of Cilium 1.18; write it like 1.18.4"),
+        ("cilium", "1.20.4", "or choose another one with -o ciliumVersion"),
         ("calico-ebpf", "../x", r"'../x' is no version of Calico; write it like v3.33.1"),
     ],
 )
@@ -567,7 +575,7 @@ def test_a_version_that_is_none_is_refused(
 ) -> None:
     """It becomes part of an address."""
     with pytest.raises(LabError, match=told):
-        bench.up(bench.request(dataplane, calico_version=version))
+        bench.up(bench.request(dataplane, cni_version=version))
     assert not bench.programs.created
 
 

@@ -93,13 +93,13 @@ def up_command(  # noqa: PLR0913, PLR0917 - one parameter per option
             rich_help_panel=_PANEL,
         ),
     ] = None,
-    calico_version: Annotated[
+    cni_version: Annotated[
         str | None,
         typer.Option(
-            "--calico-version",
-            metavar="TAG",
-            envvar="NODEPORT_LAB_CALICO_VERSION",
-            help="Instead of the pinned one, without any checksum, like v3.33.1.",
+            "--cni-version",
+            metavar="VERSION",
+            envvar="NODEPORT_LAB_CNI_VERSION",
+            help="Of Calico, like v3.33.1, or of Cilium, without any checksum.",
             rich_help_panel=_PANEL,
         ),
     ] = None,
@@ -138,7 +138,7 @@ def up_command(  # noqa: PLR0913, PLR0917 - one parameter per option
         overrides=stated.over(overrides.load(overrides_file)),
         skip_cni=skip_cni,
         load_images=tuple(load_images or ()),
-        calico_version=calico_version,
+        cni_version=cni_version,
     )
     try:
         with _shown() as progress:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
@@ -9,7 +10,11 @@ from typing import Any
 
 import yaml
 
+from nodeport_lab.errors import LabError
+
 _CGROUP_V1 = 1
+_CALICO = re.compile(r"v\d+\.\d+\.\d+")
+_CILIUM = re.compile(r"\d+\.\d+\.\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +68,12 @@ class Pins:
         """The same with another version of Calico, of which nothing is verified.
 
         Its files lie where those of the pinned version lie, under its own tag.
+
+        Raises:
+            LabError: it is no version.
         """
+        if not _CALICO.fullmatch(version):
+            raise LabError(f"{version!r} is no version of Calico; write it like v3.33.1")
         if version == self.calico_version:
             return self
         return replace(
@@ -80,6 +90,33 @@ class Pins:
                 for one in self.calico
             ),
             calico_images=(f"quay.io/calico/*:{version}",),
+        )
+
+    def with_cilium(self, version: str, option: str) -> Pins:
+        """The same with another patch of a version of Cilium, of which nothing is verified.
+
+        Args:
+            version: of the chart.
+            option: the value of the option `ciliumVersion` that it goes with.
+
+        Raises:
+            LabError: it is no version, or none of that value.
+        """
+        if not _CILIUM.fullmatch(version) or not version.startswith(f"{option}."):
+            raise LabError(
+                f"{version!r} is no version of Cilium {option}; write it like {option}.4, or "
+                "choose another one with -o ciliumVersion"
+            )
+        pinned = self.cilium[option]
+        url = f"{pinned.url.rpartition('/')[0]}/cilium-{version}.tgz"
+        if url == pinned.url:
+            return self
+        return replace(
+            self,
+            cilium={
+                **self.cilium,
+                option: replace(pinned, url=url, sha256=None, source="nowhere"),
+            },
         )
 
 

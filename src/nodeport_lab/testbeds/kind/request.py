@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +11,7 @@ import yaml
 
 from nodeport_lab.dataplanes import Dataplane
 from nodeport_lab.dataplanes.options import CILIUM_VERSION
-from nodeport_lab.errors import LabError, PrerequisiteError, UnknownNameError
+from nodeport_lab.errors import PrerequisiteError, UnknownNameError
 from nodeport_lab.locations import manifests_directory
 from nodeport_lab.testbeds.cluster.images import normal, parts
 from nodeport_lab.testbeds.kind import (
@@ -31,8 +30,6 @@ from nodeport_lab.testbeds.kind.overrides import Overrides
 from nodeport_lab.testbeds.kind.pins import Artefact, Pins
 from nodeport_lab.testbeds.kind.state import Asked
 
-_TAG = re.compile(r"v\d+\.\d+\.\d+")
-
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -46,7 +43,7 @@ class Request:
         overrides: what to use instead of what is pinned.
         skip_cni: leave the installation of the CNI plugin to the user.
         load_images: archives, and images of the engine, that go into the nodes.
-        calico_version: a tag of Calico's instead of the pinned one, unverified.
+        cni_version: of Calico or Cilium instead of the pinned one, unverified.
     """
 
     name: str
@@ -56,7 +53,7 @@ class Request:
     overrides: Overrides = field(default_factory=Overrides)
     skip_cni: bool = False
     load_images: Sequence[str] = ()
-    calico_version: str | None = None
+    cni_version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +126,7 @@ def plan(request: Request) -> Plan:
     configuration.check_name(request.name)
     name = request.dataplane.name
     options = configuration.complete(request.dataplane, request.options)
-    pinned = request.overrides.applied(_pins(request))
+    pinned = request.overrides.applied(_pins(request, options))
     base = _shape(request.shape)
     engine = Engine.find()
     prerequisites.check_kind(pinned)
@@ -159,18 +156,13 @@ def plan(request: Request) -> Plan:
     return Plan(request, engine, host, asked, artefacts, made, loaded)
 
 
-def _pins(request: Request) -> Pins:
-    version = request.calico_version
+def _pins(request: Request, options: Mapping[str, str]) -> Pins:
+    version, pinned = request.cni_version, pins.load()
     if version is None:
-        return pins.load()
-    if not cni.is_calico(request.dataplane.name):
-        raise LabError(
-            f"--calico-version is for Calico's dataplanes and this is {request.dataplane.name}; "
-            "leave it out"
-        )
-    if not _TAG.fullmatch(version):
-        raise LabError(f"{version!r} is no version of Calico; write it like v3.33.1")
-    return pins.load().with_calico(version)
+        return pinned
+    if cni.is_calico(request.dataplane.name):
+        return pinned.with_calico(version)
+    return pinned.with_cilium(version, options[CILIUM_VERSION])
 
 
 def _shape(name: str) -> dict[str, Any]:
