@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -13,11 +13,13 @@ from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from nodeport_lab.cli.shared import INTERRUPTED, DataplaneOption, err, out, pairs
 from nodeport_lab.dataplanes import find_dataplane
+from nodeport_lab.experiment import suite_scenario
+from nodeport_lab.suites import SUITES
 from nodeport_lab.testbeds.kind import cluster, overrides
 from nodeport_lab.testbeds.kind.cluster import Progress
 from nodeport_lab.testbeds.kind.request import Request
 from nodeport_lab.testbeds.kind.state import State
-from nodeport_lab.testbeds.kind.venue import DEFAULT_NAME
+from nodeport_lab.testbeds.kind.venue import DEFAULT_NAME, KindVenue
 
 _PANEL = "Instead of what is pinned"
 
@@ -115,7 +117,7 @@ def up_command(  # noqa: PLR0913, PLR0917 - one parameter per option
         ),
     ] = None,
 ) -> None:
-    """Make a cluster with kind on this machine and install a dataplane in it.
+    """Make a cluster with kind on this machine, install a dataplane and the report's workloads.
 
     A cluster that was made before is used again if it is what is asked for. The cluster has a
     kubeconfig of its own; yours is not written.
@@ -143,6 +145,8 @@ def up_command(  # noqa: PLR0913, PLR0917 - one parameter per option
     try:
         with _shown() as progress:
             made = cluster.up(asked, progress)
+            if cluster.INSTALL in made.steps:  # without a CNI plugin no pod can start
+                made = cluster.deployed(made, progress, lambda: _deploy(name))
     except KeyboardInterrupt:
         err.print(
             f"nodeport-lab: interrupted; {cluster.what_is_left(name)}",
@@ -154,6 +158,12 @@ def up_command(  # noqa: PLR0913, PLR0917 - one parameter per option
         out.print(unpinned(made), markup=False, soft_wrap=True)
     kubectl = f"kubectl --kubeconfig {made.kubeconfig} --context {made.context}"
     out.print(f"The cluster {name} is there: {kubectl} get nodes", markup=False, soft_wrap=True)
+
+
+def _deploy(name: str) -> None:
+    """Put the report's workloads there, which runs use again."""
+    with closing(KindVenue(name)) as place:
+        place.deploy(suite_scenario(SUITES["report"], place))
 
 
 def unpinned(made: State) -> str:

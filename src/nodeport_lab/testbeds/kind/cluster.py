@@ -33,14 +33,15 @@ from nodeport_lab.testbeds.kind.images import Images
 from nodeport_lab.testbeds.kind.request import Plan, Request
 from nodeport_lab.testbeds.kind.state import State
 
-CHECK, CREATE, LOAD, INSTALL, WAIT = (
+CHECK, CREATE, LOAD, INSTALL, WAIT, DEPLOY = (
     "check",
     "create nodes",
     "load images",
     "install CNI",
     "wait until ready",
+    "deploy workloads",
 )
-"""The steps of `up`, in their order."""
+"""The steps of `up`, in their order; what is deployed is the caller's to say."""
 
 _CREATE_WITHIN = 900.0  # seconds; a node image is about 1 GB, and may have to be pulled
 _DELETE_WITHIN = 300.0
@@ -130,6 +131,20 @@ def _up(asked: Request, progress: Progress, opened: Connect) -> State:
         return _make(plan, current, files, images, progress, opened)
     except LabError as error:
         raise TestbedError(f"{error}; {what_is_left(asked.name)}") from error
+
+
+def deployed(made: State, progress: Progress, deploy: Callable[[], None]) -> State:
+    """The last step of `up`, on a cluster that is ready.
+
+    Raises:
+        LabError: it fails; says what is left.
+    """
+    try:
+        with _timed(DEPLOY, progress) as seconds:
+            deploy()
+    except LabError as error:
+        raise TestbedError(f"{error}; {what_is_left(made.name)}") from error
+    return _remember(made, DEPLOY, seconds)
 
 
 def what_is_left(name: str) -> str:
