@@ -24,6 +24,8 @@ from nodeport_lab.cli.trace import trace_command
 from nodeport_lab.cli.up import up_command
 from nodeport_lab.errors import LabError
 
+_INTERRUPTED = "nodeport-lab: interrupted; nothing was left behind"
+
 app = typer.Typer(
     help="What does a NetworkPolicy do to NodePort traffic? Ask real packets.",
     epilog="Example: nodeport-lab run",
@@ -79,8 +81,11 @@ def main() -> None:
     except LabError as error:
         err.print(f"nodeport-lab: {error}", markup=False, soft_wrap=True)
         sys.exit(MISUSED)
+    except KeyboardInterrupt:  # before or after a command
+        err.print(_INTERRUPTED)
+        sys.exit(INTERRUPTED)
     except SystemExit as ended:
-        # Typer makes an exit code of Ctrl-C, and says nothing.
+        # Within a command, Typer makes an exit code of Ctrl-C, and says nothing.
         if isinstance(getattr(ended.__context__, "__cause__", None), KeyboardInterrupt):
             err.print(_INTERRUPTED)
         raise
