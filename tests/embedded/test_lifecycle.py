@@ -204,7 +204,11 @@ def test_a_dead_lab_is_reported_in_one_sentence(scenario: Scenario) -> None:
 
 @pytest.mark.parametrize(
     ("missing", "remedy"),
-    [("nft", "apt-get install nftables"), ("unshare", "apt-get install util-linux")],
+    [
+        ("nft", "apt-get install nftables"),
+        ("libnftables", "apt-get install nftables"),
+        ("unshare", "apt-get install util-linux"),
+    ],
 )
 def test_a_missing_program_is_named_with_its_remedy(
     missing: str, remedy: str, monkeypatch: pytest.MonkeyPatch
@@ -214,6 +218,7 @@ def test_a_missing_program_is_named_with_its_remedy(
     monkeypatch.setattr(
         preflight, "find_nft", lambda: None if missing == "nft" else "/usr/sbin/nft"
     )
+    monkeypatch.setattr(preflight, "has_library", lambda: missing != "libnftables")
     monkeypatch.setattr(
         shutil, "which", lambda name: None if name == missing else f"/usr/bin/{name}"
     )
