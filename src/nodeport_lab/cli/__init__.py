@@ -75,9 +75,6 @@ def main() -> None:
         for number in (signal.SIGTERM, signal.SIGHUP):  # they end a command as Ctrl-C does
             signal.signal(number, signal.default_int_handler)
         app()
-    except KeyboardInterrupt:  # before a command has begun, Typer does not catch it
-        err.print(_INTERRUPTED)
-        sys.exit(INTERRUPTED)
     except LabError as error:
         err.print(f"nodeport-lab: {error}", markup=False, soft_wrap=True)
         sys.exit(MISUSED)
