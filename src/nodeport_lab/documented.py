@@ -196,3 +196,19 @@ def assert_documented(run: Run, documented: Sequence[DocumentedOutcome]) -> str:
         return f"Nothing is documented for any of the {silent} cells; nothing was held to it."
     rest = f" {silent} more are undocumented." if silent else ""
     return f"All {held} cells with a documented outcome came out as documented.{rest}"
+
+
+def assert_all_documented(runs: Sequence[Run], documented: Sequence[DocumentedOutcome]) -> str:
+    """Hold many runs to what is documented, and say in one sentence what was held.
+
+    Raises:
+        AssertionError: as `assert_documented`.
+    """
+    for run in runs:
+        assert_documented(run, documented)
+    silent = sum(len(undocumented(run, documented)) for run in runs)
+    cells = sum(len(run.observations) for run in runs)
+    return (
+        f"In {len(runs)} runs all {cells - silent} cells with a documented outcome came out as "
+        f"documented. {silent or 'None'} more are undocumented."
+    )

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from io import StringIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from IPython.core.getipython import get_ipython
 from myst_nb import glue  # type: ignore[import-untyped]  # publishes no types
@@ -36,7 +36,7 @@ from nodeport_lab.errors import NotebookError, UnknownNameError
 from nodeport_lab.manifests.users import read_users_files
 from nodeport_lab.model import Client, Run, Scenario
 from nodeport_lab.remedies import PREFIX, REMEDIES
-from nodeport_lab.report import advice_text, changes, tables
+from nodeport_lab.report import advice_text, changes, claim_tables, tables
 from nodeport_lab.report import atlas as atlases
 from nodeport_lab.report import remedies as remedied
 from nodeport_lab.report.atlas import Atlas, Part, Seen
@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from nodeport_lab.report.figure import HeatMap
 
 _WIDTH = 76  # characters of printed text
+_RUNS_FROM_CHAPTERS = "../notebooks/runs"  # the same in every language of the site
 TESTBED_VARIABLE = "NODEPORT_LAB_TESTBED"
 """Names the testbed on which committed notebooks are executed again, in place of theirs."""
 
@@ -132,6 +133,38 @@ def run_suite(  # noqa: PLR0913  # questions, and how to ask them
         for question in experiment.questions_of(suite, dataplanes, policies)
         if left_out.isdisjoint(f"{name}={value}" for name, value in question.options.items())
     ]
+    return _answered(questions, testbed, deadline)
+
+
+def run_each(
+    sets: Iterable[Mapping[str, Any]],
+    *,
+    testbed: str = "embedded",
+    deadline: float = DEFAULT_DEADLINE,
+) -> list[Run]:
+    """Run several sets of configurations at once, each under policies of its own; see `run`.
+
+    Args:
+        sets: each with a `suite`, the names of `policies`, and `configurations`, which are
+            pairs of a dataplane and its options.
+        testbed: see `run`.
+        deadline: see `run`.
+
+    Raises:
+        LabError: a set of another form; see `run` for others.
+    """
+    questions = []
+    for one in sets:
+        if one.keys() != {"suite", "policies", "configurations"}:
+            raise NotebookError(
+                f"a set of configurations has {sorted(one)}; it needs a suite, policies and "
+                "configurations, as in {suite: ports, policies: [egress-port-node], "
+                "configurations: [[cilium, {}]]}"
+            )
+        questions += [
+            _question(one["suite"], one["policies"], *configuration)
+            for configuration in one["configurations"]
+        ]
     return _answered(questions, testbed, deadline)
 
 
@@ -282,7 +315,7 @@ def documented_table(run: Run, *, by_client: bool = False) -> Table:
 
 def claims_table(*runs: Run) -> Table:
     """The report's claims, settled by these runs."""
-    return tables.claims_table(_statuses(runs))
+    return claim_tables.claims_table(one for one in _statuses(runs) if not one.claim.sources)
 
 
 def remedy_table(*runs: Run) -> Table:
@@ -297,7 +330,7 @@ def sources_table(*runs: Run) -> Table:
 
 def remedy_claim(*runs: Run) -> Table:
     """The report's sentence about a remedy, settled by its runs."""
-    settled = tables.claims_table(_remedy_statuses(runs))
+    settled = claim_tables.claims_table(_remedy_statuses(runs))
     unheard = (Note("The report does not speak of this remedy."),)
     return settled if settled.rows else replace(settled, notes=unheard)
 
@@ -328,6 +361,15 @@ def assert_documented(*runs: Run) -> None:
         name = f"{title(one)}: " if len(runs) > 1 else ""
         held = documented.assert_documented(one, _book_of_claims().documented)
         print(f"{name}{held}")  # noqa: T201
+
+
+def assert_all_documented(*runs: Run) -> None:
+    """Hold many runs to what is documented, and print in one sentence what was held.
+
+    Raises:
+        AssertionError: a cell differs from a documented outcome that applies to it.
+    """
+    print(documented.assert_all_documented(runs, _book_of_claims().documented))  # noqa: T201
 
 
 def paste_verdicts(run: Run, *policies: str) -> None:
@@ -390,8 +432,10 @@ def paste_placements(*runs: Run) -> None:
 
 
 def paste_claims(*runs: Run) -> None:
-    """Let chapters refer to the claims and their statuses."""
-    _paste({"claims-table": claims_table(*runs), **claim_values(_statuses(runs))})
+    """Let chapters refer to the claims and their statuses, the report's and all together."""
+    found = _statuses(runs)
+    ledger = claim_tables.ledger_table(found, _book_of_claims().report, _RUNS_FROM_CHAPTERS)
+    _paste({"claims-table": claims_table(*runs), "ledger-table": ledger, **claim_values(found)})
 
 
 def paste_remedy(*runs: Run) -> None:
@@ -500,8 +544,7 @@ def _remedy_statuses(runs: Sequence[Run]) -> tuple[claims.ClaimStatus, ...]:
     """The claims that the remedies of some runs put to the test."""
     found = remedied.stages()
     tested = {found[run.suite][0].claim for run in runs}
-    statuses = _statuses(remedied.by_configuration(runs))
-    return tuple(entry for entry in statuses if entry.claim.id in tested)
+    return tuple(entry for entry in _statuses(runs) if entry.claim.id in tested)
 
 
 def _statuses(runs: Sequence[Run]) -> tuple[claims.ClaimStatus, ...]:

@@ -124,7 +124,7 @@ _SECOND_LEG = ("gateway-to-server", "server-from-gateway")
 _GATEWAY = Remedy(
     "gateway",
     "R2",
-    "A proxy in front of the ClusterIP",
+    "a proxy in front of the ClusterIP",
     (
         Stage(
             "before",
@@ -161,8 +161,24 @@ _GATEWAY = Remedy(
             inside_and_outside,
             together=True,
         ),
+    ),
+)
+_ENTRIES = Remedy(
+    "entries",
+    "R6",
+    "an entry for machines outside, and one for pods",
+    (
         Stage(
-            "two-entries",
+            "before",
+            "one entry for all: pods and machines outside dial the NodePort",
+            (*_SERVED, "policies", "suites/ingress"),
+            (*_BOTH_SIDES, "ingress-ipblock-any"),
+            (NODEPORT,),
+            inside_and_outside,
+            together=True,
+        ),
+        Stage(
+            "proxy",
             "machines outside by way of the proxy, pods by the server's ClusterIP and its label",
             _PROXIED,
             (*_BOTH_SIDES, "gateway-from-everyone", *_SECOND_LEG),
@@ -181,12 +197,11 @@ _GATEWAY = Remedy(
         ),
     ),
 )
-
 _SIGNED_IN = ("workloads", "suites/oauth2", "suites/remedy-oauth2")
 _OAUTH2 = Remedy(
     "oauth2",
     "R7",
-    "A sign-in whose issuer has one URL",
+    "a sign-in whose issuer has one URL",
     (
         Stage(
             "before",
@@ -469,6 +484,7 @@ REMEDIES: Mapping[str, Remedy] = {
             ),
         ),
         _GATEWAY,
+        _ENTRIES,
         _OAUTH2,
     )
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 from nodeport_lab.cells import as_client, host_clients, outside_clients, pod_clients
 from nodeport_lab.dataplanes import DATAPLANES, Dataplane
@@ -80,6 +81,24 @@ def one_option_at_a_time(dataplane: Dataplane) -> tuple[Configuration, ...]:
             needed = dict([option.requires[value]]) if value in option.requires else {}
             changed.append({name: value, **needed})
     return tuple(changed)
+
+
+def every_combination(dataplane: Dataplane) -> tuple[Configuration, ...]:
+    """Every value of every option with every other, where the dataplane has both."""
+    options = dataplane.options
+    combined = (
+        dict(zip(options, values, strict=True))
+        for values in product(*(option.values for option in options.values()))
+    )
+    return tuple(
+        chosen
+        for chosen in combined
+        if all(
+            chosen[other] == needed
+            for name, value in chosen.items()
+            for other, needed in [options[name].requires.get(value, (name, value))]
+        )
+    )
 
 
 def _always(configuration: Configuration) -> Callable[[Dataplane], Sequence[Configuration]]:
@@ -159,6 +178,16 @@ SUITES: Mapping[str, Suite] = {
             tuple(DATAPLANES),
             one_option_at_a_time,
             (*_SHORT, "ingress-podselector-client", "ingress-ipblock-nodes"),
+        ),
+        Suite(
+            "combinations",
+            "the report's two policies on Cilium, in every combination of its options",
+            "dev",
+            REPORT_FOLDERS,
+            pod_clients,
+            ("cilium", "cilium-kpr", "cilium-kpr-hostns"),
+            every_combination,
+            ("ipblock-nodes", "podselector-server"),
         ),
         Suite(
             "udp",

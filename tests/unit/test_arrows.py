@@ -67,6 +67,7 @@ BLIND = {
         "locations",
         "model",
         "errors",
+        "schemas",
     },
     "dataplanes": {"services", "policy", "model", "errors"},
     "policy": {"model"},

@@ -12,10 +12,14 @@ PAGE = PurePosixPath("chapters/build-status.md")
 
 @dataclass(frozen=True, slots=True)
 class RunStatus:
-    """A run in this build: executed for it in so many seconds, or taken as stored."""
+    """A run in this build: executed for it in so many seconds, or taken as stored.
+
+    `lacking` says which program this machine lacks for it.
+    """
 
     id: str
     seconds: float | None
+    lacking: str | None = None
 
 
 def status_page(runs: Sequence[RunStatus], reason: str | None, machine: str | None) -> str:
@@ -30,7 +34,7 @@ def status_page(runs: Sequence[RunStatus], reason: str | None, machine: str | No
     return (
         "# Build status\n"
         "\n"
-        f"{_answer(reason, machine)}\n"
+        f"{_answer(reason, machine, some_lack=any(run.lacking for run in runs))}\n"
         "\n"
         "| run | outputs shown |\n"
         "| --- | --- |\n"
@@ -41,12 +45,15 @@ def status_page(runs: Sequence[RunStatus], reason: str | None, machine: str | No
     )
 
 
-def _answer(reason: str | None, machine: str | None) -> str:
+def _answer(reason: str | None, machine: str | None, *, some_lack: bool) -> str:
     if reason is None:
+        which = (
+            "Every run" if not some_lack else "Every run for which this machine has the programs"
+        )
         return (
             ":::{admonition} Executed for this build\n"
             ":class: tip\n"
-            f"Every run was executed for this build, on {machine}, and shows what the\n"
+            f"{which} was executed for this build, on {machine}, and shows what the\n"
             "committed run shows.\n"
             ":::"
         )
@@ -60,7 +67,9 @@ def _answer(reason: str | None, machine: str | None) -> str:
 
 
 def _origin(run: RunStatus) -> str:
-    return "stored" if run.seconds is None else f"executed, {run.seconds:.1f} s"
+    if run.seconds is not None:
+        return f"executed, {run.seconds:.1f} s"
+    return "stored" if run.lacking is None else f"stored: {run.lacking}"
 
 
 BY_HAND = (

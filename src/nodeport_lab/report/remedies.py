@@ -96,16 +96,6 @@ def stages() -> dict[str, tuple[Remedy, Stage]]:
     }
 
 
-def by_configuration(runs: Iterable[Run]) -> tuple[Run, ...]:
-    """One run for each dataplane with its options: the cells of all stages together."""
-    found: dict[tuple[str, tuple[tuple[str, str], ...]], Run] = {}
-    for run in runs:
-        key = (run.dataplane, tuple(sorted(run.options.items())))
-        earlier = found[key].observations if key in found else ()
-        found[key] = replace(run, observations=(*earlier, *run.observations))
-    return tuple(found.values())
-
-
 def remedy_table(runs: Sequence[Run]) -> Table:
     """What became of the connections: a row for each stage, policy and group of clients."""
     parts = staged(runs)
