@@ -106,17 +106,20 @@ def _spec(entry: object, position: int, templates: Path) -> RunSpec:
     parameters = entry.get("parameters") or {}
     if not isinstance(parameters, dict):
         raise NotebookError(f"{where}: 'parameters' must map names to values")
-    needs = entry.get("needs") or []
-    if not isinstance(needs, list):
-        raise NotebookError(f"{where}: 'needs' must be a list of programs")
-    for name in needs:
-        if name not in INSTALLED:
-            raise UnknownNameError(f"program for {where}", str(name), list(INSTALLED))
     return RunSpec(
         id=entry["id"],
         title=entry["title"].strip(),
         summary=entry["summary"].strip(),
         template=templates / f"{entry['template']}.ipynb",
         parameters=parameters,
-        needs=tuple(needs),
+        needs=_needs(entry.get("needs") or [], where),
     )
+
+
+def _needs(names: object, where: str) -> tuple[str, ...]:
+    if not isinstance(names, list):
+        raise NotebookError(f"{where}: 'needs' must be a list of programs")
+    for name in names:
+        if name not in INSTALLED:
+            raise UnknownNameError(f"program for {where}", str(name), list(INSTALLED))
+    return tuple(names)
