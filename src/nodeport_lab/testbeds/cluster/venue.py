@@ -97,6 +97,7 @@ class ClusterVenue:
         external: bool,
         begin: Callable[[Connection], AbstractContextManager[Hands]] = Ownership,
         evidence: bool = False,
+        on_node: Callable[[str], Sequence[str]] | None = None,
     ) -> None:
         """Describe the venue; the cluster is not asked anything yet.
 
@@ -108,6 +109,7 @@ class ClusterVenue:
             external: whether this machine reaches the nodes, and calls as `external`.
             begin: hands for one run; leaving them deletes whatever is left of it.
             evidence: whether the CNI's pods on the nodes are asked what policy saw.
+            on_node: see `Surroundings`.
         """
         self.name = name
         self._connect = connect
@@ -116,6 +118,7 @@ class ClusterVenue:
         self._keep_addresses = keep_addresses
         self._external = external
         self._evidence = evidence
+        self._on_node = on_node
         self._objects: dict[tuple[str, str, str], Object] = {}
 
     # --- what the cluster is ----------------------------------------------------------
@@ -408,6 +411,7 @@ class ClusterVenue:
             subnets["services"],
             self.versions,
             self._external,
+            self._on_node,
             self._known(dataplane),
             tuple(self._other_policies()),
         )

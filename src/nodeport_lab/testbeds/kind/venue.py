@@ -61,6 +61,7 @@ class KindVenue(ClusterVenue):
             external=state.reachable,
             begin=Keeping,
             evidence=evidence,
+            on_node=lambda node: (state.asked.engine, "exec", node),  # its container's name
         )
 
     @contextmanager
