@@ -377,6 +377,8 @@ def test_two_commands_do_not_change_one_cluster_at_once(bench: Bench) -> None:
             bench.up()
         with pytest.raises(PrerequisiteError, match=told):
             cluster.down("dev")
+        found = cluster.status("dev", opened=bench.opened)
+        assert found.said == f"nodeport-lab up (process {process.pid}) is at work on it"
         process.kill()  # with no chance to unlock anything
         process.communicate(timeout=10)
     (bench.programs.folder / "create-hangs").unlink()
@@ -576,6 +578,23 @@ def test_a_version_that_is_none_is_refused(
     """It becomes part of an address."""
     with pytest.raises(LabError, match=told):
         bench.up(bench.request(dataplane, cni_version=version))
+    assert not bench.programs.created
+
+
+@pytest.mark.parametrize("members", [None, {"cilium/values.yaml": "{"}, {"x/values.yaml": "{}"}])
+def test_a_chart_that_is_none_is_refused_before_anything_is_created(
+    bench: Bench, members: dict[str, object] | None
+) -> None:
+    """Also where its checksum is right."""
+    file = bench.file.parent / "chart.tgz"
+    if members is None:
+        file.write_text("no archive")
+    else:
+        archives.write(file, members)
+    sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+    charts = {"cilium-1.18.12.tgz": {"url": str(file), "sha256": sha256}}
+    with pytest.raises(LabError, match=r"chart.tgz is no chart of Cilium"):
+        bench.up(bench.request(overrides=replace(bench.overrides, charts=charts)))
     assert not bench.programs.created
 
 

@@ -38,8 +38,8 @@ def read(file: Path) -> frozenset[str]:
         found = frozenset(map(normal, _named(members)))
     except (OSError, tarfile.TarError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise PrerequisiteError(
-            f"{file} is no archive of images ({error}); make one with: docker image save IMAGE "
-            "--output FILE"
+            f"{file} is no archive of images, in OCI layout or as Docker saves them; make one "
+            "with: docker image save IMAGE --output FILE"
         ) from error
     if not found:
         raise PrerequisiteError(

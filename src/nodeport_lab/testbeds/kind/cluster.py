@@ -370,6 +370,9 @@ def status(name: str, *, opened: Connect = connect) -> Status:
     engine.host()
     running = engine.nodes(name, stopped=False)
     nodes = {node: key in running for key, node in sorted(engine.nodes(name).items())}
+    working = lock.holder(name)
+    if working is not None and WAIT not in found.steps:
+        return Status(found, nodes, ready=False, said=f"{working} is at work on it")
     if not nodes:
         said = f"its nodes are gone; forget it with: nodeport-lab down --name {name}"
         return Status(found, nodes, ready=False, said=said)
