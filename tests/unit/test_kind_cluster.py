@@ -27,6 +27,7 @@ from support.stand_ins import NODES, Api, Programs
 from nodeport_lab.dataplanes import DATAPLANES
 from nodeport_lab.errors import LabError, PrerequisiteError, TestbedError
 from nodeport_lab.testbeds.cluster.connection import Connection
+from nodeport_lab.testbeds.kind import archives as loaded
 from nodeport_lab.testbeds.kind import cluster, lock, overrides, state
 from nodeport_lab.testbeds.kind.overrides import Overrides
 from nodeport_lab.testbeds.kind.request import Request
@@ -628,6 +629,21 @@ def test_an_archive_without_images_is_refused_before_anything_is_created(
     with pytest.raises(PrerequisiteError, match=told):
         bench.up(bench.request(load_images=(str(archive),)))
     assert not bench.programs.created
+
+
+def test_names_are_those_that_containerd_gives(tmp_path: Path) -> None:
+    """Of both annotations, if they are whole references; Docker Hub's in full."""
+    notes = [
+        {"io.containerd.image.name": "curl:1", "org.opencontainers.image.ref.name": "1"},
+        {"org.opencontainers.image.ref.name": "localhost/hello:v1"},
+        {"org.opencontainers.image.ref.name": "v1"},
+        {},
+    ]
+    manifests = [{"digest": archives.DIGEST, "annotations": note} for note in notes]
+    file = archives.write(
+        tmp_path / "a.tar", {"oci-layout": {}, "index.json": {"manifests": manifests}}
+    )
+    assert loaded.read(file) == {"docker.io/library/curl:1", "localhost/hello:v1"}
 
 
 def test_an_image_by_its_digest_is_not_taken_from_the_engine(bench: Bench) -> None:
