@@ -151,6 +151,8 @@ def test_what_is_remembered_is_private(bench: Bench) -> None:
     assert made.kubeconfig.stat().st_mode & 0o777 == 0o600
     assert made.kubeconfig.parent.stat().st_mode & 0o777 == 0o700
     assert state.load("dev") == made
+    node = made.asked.configuration["nodes"][0]["image"]
+    assert made.versions == {"kind": "0.33.0", "docker": "28.2.2", "node image": node}
 
 
 def test_calico_is_applied_definitions_first_then_the_operator_then_what_it_is_asked(

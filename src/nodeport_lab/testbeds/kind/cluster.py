@@ -122,7 +122,9 @@ def _up(asked: Request, progress: Progress, opened: Connect) -> State:
         images.check()  # what a cluster is used with again it was made with
     seconds = time.monotonic() - start
     progress(CHECK, seconds=seconds)
-    current = found or State(asked.name, plan.asked, plan.host.reachable).stepped(CHECK, seconds)
+    current = found or State(
+        asked.name, plan.asked, plan.host.reachable, versions=plan.versions
+    ).stepped(CHECK, seconds)
     current = dataclasses.replace(current, images={**current.images, **images.replaced})
     if not installed:
         unpinned = (*images.unpinned, *(plan.unverified if files else ()))

@@ -87,6 +87,11 @@ class KindVenue(ClusterVenue):
             pass
 
     @cached_property
+    def versions(self) -> dict[str, str]:
+        """Those that the cluster tells, and those that it was made with."""
+        return {**super().versions, **self.state.versions}
+
+    @cached_property
     def dataplane(self) -> Fact:
         """The dataplane that the cluster runs, or was to run where it does not tell."""
         found = super().dataplane
