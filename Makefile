@@ -67,8 +67,11 @@ clean: ## Remove what was built and every cache; .venv stays
 	@rm -rf _build .hypothesis .mypy_cache .pytest_cache .ruff_cache dist
 	@find . -path ./.venv -prune -o \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +
 
-# The cells of one notebook, and the tests of one module, stay with one process.
+# The cells of one notebook, and the tests of one module, stay with one process. A cluster is
+# there once, and asked by one notebook after the other.
+ifeq ($(filter-out embedded,$(NODEPORT_LAB_TESTBED)),)
 parallel := --numprocesses logical --maxprocesses 8 --dist loadscope
+endif
 
 ready: packages $(installed)
 
