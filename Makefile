@@ -69,8 +69,11 @@ clean: ## Remove what was built and every cache; .venv stays
 
 # The cells of one notebook, and the tests of one module, stay with one process. Most of them
 # wait for packets or a browser, so one process more than there are processors is quicker.
+# A cluster is there once, and asked by one notebook after the other.
+ifeq ($(filter-out embedded,$(NODEPORT_LAB_TESTBED)),)
 workers := $(shell cores=$$(nproc); echo $$((cores < 7 ? cores + 1 : 8)))
 parallel := --numprocesses $(workers) --dist loadscope
+endif
 
 ready: packages $(installed)
 

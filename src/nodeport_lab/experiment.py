@@ -267,7 +267,8 @@ class _Share:
         suite = SUITES[self.question.suite]
         with set_up(self.scenario, self.dataplane, self.options) as testbed:
             scenario = testbed.scenario
-            callers = [client for client in suite.callers(scenario) if testbed.has(client)]
+            asked = suite.callers(scenario)
+            callers = [client for client in asked if testbed.has(client)]
             cells = [
                 cell
                 for cell in enumerate_cells(scenario, testbed.network, callers, suite.protocol)
@@ -291,7 +292,7 @@ class _Share:
                     for number, cell in enumerate(cells)
                 ]
                 finished()
-            return _Part(testbed.versions, tuple(rows), testbed.facts())
+            return _Part(testbed.versions, tuple(rows), testbed.facts(asked))
 
 
 def _unspoken(question: Question, venue: Venue) -> str | None:

@@ -27,6 +27,7 @@ from support.stand_ins import NODES, Api, Programs
 from nodeport_lab.dataplanes import DATAPLANES
 from nodeport_lab.errors import LabError, PrerequisiteError, TestbedError
 from nodeport_lab.testbeds.cluster.connection import Connection
+from nodeport_lab.testbeds.kind import archives as loaded
 from nodeport_lab.testbeds.kind import cluster, lock, overrides, state
 from nodeport_lab.testbeds.kind.overrides import Overrides
 from nodeport_lab.testbeds.kind.request import Request
@@ -150,6 +151,8 @@ def test_what_is_remembered_is_private(bench: Bench) -> None:
     assert made.kubeconfig.stat().st_mode & 0o777 == 0o600
     assert made.kubeconfig.parent.stat().st_mode & 0o777 == 0o700
     assert state.load("dev") == made
+    node = made.asked.configuration["nodes"][0]["image"]
+    assert made.versions == {"kind": "0.33.0", "docker": "28.2.2", "node image": node}
 
 
 def test_calico_is_applied_definitions_first_then_the_operator_then_what_it_is_asked(
@@ -377,6 +380,8 @@ def test_two_commands_do_not_change_one_cluster_at_once(bench: Bench) -> None:
             bench.up()
         with pytest.raises(PrerequisiteError, match=told):
             cluster.down("dev")
+        found = cluster.status("dev", opened=bench.opened)
+        assert found.said == f"nodeport-lab up (process {process.pid}) is at work on it"
         process.kill()  # with no chance to unlock anything
         process.communicate(timeout=10)
     (bench.programs.folder / "create-hangs").unlink()
@@ -579,6 +584,23 @@ def test_a_version_that_is_none_is_refused(
     assert not bench.programs.created
 
 
+@pytest.mark.parametrize("members", [None, {"cilium/values.yaml": "{"}, {"x/values.yaml": "{}"}])
+def test_a_chart_that_is_none_is_refused_before_anything_is_created(
+    bench: Bench, members: dict[str, object] | None
+) -> None:
+    """Also where its checksum is right."""
+    file = bench.file.parent / "chart.tgz"
+    if members is None:
+        file.write_text("no archive")
+    else:
+        archives.write(file, members)
+    sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+    charts = {"cilium-1.18.12.tgz": {"url": str(file), "sha256": sha256}}
+    with pytest.raises(LabError, match=r"chart.tgz is no chart of Cilium"):
+        bench.up(bench.request(overrides=replace(bench.overrides, charts=charts)))
+    assert not bench.programs.created
+
+
 @pytest.mark.parametrize(
     ("members", "told"),
     [
@@ -609,6 +631,21 @@ def test_an_archive_without_images_is_refused_before_anything_is_created(
     with pytest.raises(PrerequisiteError, match=told):
         bench.up(bench.request(load_images=(str(archive),)))
     assert not bench.programs.created
+
+
+def test_names_are_those_that_containerd_gives(tmp_path: Path) -> None:
+    """Of both annotations, if they are whole references; Docker Hub's in full."""
+    notes = [
+        {"io.containerd.image.name": "curl:1", "org.opencontainers.image.ref.name": "1"},
+        {"org.opencontainers.image.ref.name": "localhost/hello:v1"},
+        {"org.opencontainers.image.ref.name": "v1"},
+        {},
+    ]
+    manifests = [{"digest": archives.DIGEST, "annotations": note} for note in notes]
+    file = archives.write(
+        tmp_path / "a.tar", {"oci-layout": {}, "index.json": {"manifests": manifests}}
+    )
+    assert loaded.read(file) == {"docker.io/library/curl:1", "localhost/hello:v1"}
 
 
 def test_an_image_by_its_digest_is_not_taken_from_the_engine(bench: Bench) -> None:

@@ -31,6 +31,14 @@ def test_make_alone_prints_the_help() -> None:
     assert make("help") == make()
 
 
+def test_a_cluster_is_asked_by_one_notebook_after_the_other() -> None:
+    """Its node ports are there once; labs in namespaces work side by side."""
+    for testbed, parallel in (("", True), ("embedded", True), ("kind", False), ("live", False)):
+        planned = make("--dry-run", "verify", f"NODEPORT_LAB_TESTBED={testbed}")
+        assert parallel is ("--numprocesses" in planned)
+        assert "--nbval" in planned
+
+
 def test_continuous_integration_runs_make_test_without_input(tmp_path: Path) -> None:
     """`.ci/run` calls `make test` in the checkout, with CI set and nothing on stdin."""
     recorder = tmp_path / "make"

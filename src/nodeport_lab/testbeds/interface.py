@@ -71,8 +71,12 @@ class Testbed(Interface):
     def has(self, client: Client) -> bool:
         """Whether this client is there to call."""
 
-    def facts(self) -> ClusterFacts | None:
-        """What is known of the cluster; None where there is none."""
+    def facts(self, asked: Sequence[Client] = ()) -> ClusterFacts | None:
+        """What is known of the cluster; None where there is none.
+
+        Args:
+            asked: clients that were asked for, and of whom some may not be there.
+        """
 
     def apply(self, policies: Sequence[NetworkPolicy]) -> None:
         """Put exactly these policies in force; returns when they are."""

@@ -150,7 +150,7 @@ class EmbeddedTestbed:
         """Every client is there: pods, processes on nodes, machines outside."""
         return True
 
-    def facts(self) -> None:
+    def facts(self, asked: Sequence[Client] = ()) -> None:
         """There is no cluster to tell of."""
 
     def apply(self, policies: Sequence[NetworkPolicy]) -> None:

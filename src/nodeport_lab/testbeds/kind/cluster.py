@@ -122,7 +122,9 @@ def _up(asked: Request, progress: Progress, opened: Connect) -> State:
         images.check()  # what a cluster is used with again it was made with
     seconds = time.monotonic() - start
     progress(CHECK, seconds=seconds)
-    current = found or State(asked.name, plan.asked, plan.host.reachable).stepped(CHECK, seconds)
+    current = found or State(
+        asked.name, plan.asked, plan.host.reachable, versions=plan.versions
+    ).stepped(CHECK, seconds)
     current = dataclasses.replace(current, images={**current.images, **images.replaced})
     if not installed:
         unpinned = (*images.unpinned, *(plan.unverified if files else ()))
@@ -370,6 +372,9 @@ def status(name: str, *, opened: Connect = connect) -> Status:
     engine.host()
     running = engine.nodes(name, stopped=False)
     nodes = {node: key in running for key, node in sorted(engine.nodes(name).items())}
+    working = lock.holder(name)
+    if working is not None and WAIT not in found.steps:
+        return Status(found, nodes, ready=False, said=f"{working} is at work on it")
     if not nodes:
         said = f"its nodes are gone; forget it with: nodeport-lab down --name {name}"
         return Status(found, nodes, ready=False, said=said)

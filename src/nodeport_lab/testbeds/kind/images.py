@@ -142,8 +142,10 @@ def of_chart(file: Path, values: Mapping[str, Any]) -> dict[str, str]:
             own = yaml.safe_load(content.read() if content else b"") or {}
         merged = cni.merged(own, values)
     except (OSError, tarfile.TarError, KeyError, yaml.YAMLError, TypeError, ValueError) as error:
-        told = " ".join(str(error).split())
-        raise ManifestError(f"{file} is no chart of Cilium ({told}); name another copy") from error
+        raise ManifestError(
+            f"{file} is no chart of Cilium, since it is no archive or {_VALUES} in it cannot be "
+            "read; name another copy"
+        ) from error
     found = {}
     for place, digest, suffix in _CHART:
         image = _inner(merged, place).get("image")

@@ -43,14 +43,32 @@ def held(name: str, command: str) -> Iterator[None]:
         os.close(descriptor)  # the file stays: to remove it would give the next two one lock each
 
 
+def holder(name: str) -> str | None:
+    """Who holds the lock of a cluster, in words; None: nobody."""
+    try:
+        descriptor = os.open(_file(name), os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return None  # nobody ever has
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _told(descriptor)
+    finally:
+        os.close(descriptor)
+    return None
+
+
+def _told(descriptor: int) -> str:
+    return os.pread(descriptor, 200, 0).decode("utf-8", "replace") or "another process"
+
+
 def _take(descriptor: int, name: str, file: Path) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        holder = os.pread(descriptor, 200, 0).decode("utf-8", "replace") or "another process"
         raise PrerequisiteError(
-            f"the cluster {name} is in use by {holder}; wait until that has ended, or use another "
-            "cluster with --name (--cluster of a run)"
+            f"the cluster {name} is in use by {_told(descriptor)}; wait until that has ended, "
+            "or use another cluster with --name (--cluster of a run)"
         ) from error
     except OSError as error:
         raise PrerequisiteError(

@@ -61,6 +61,7 @@ class KindVenue(ClusterVenue):
             external=state.reachable,
             begin=Keeping,
             evidence=evidence,
+            on_node=lambda node: (state.asked.engine, "exec", node),  # its container's name
         )
 
     @contextmanager
@@ -84,6 +85,11 @@ class KindVenue(ClusterVenue):
             set_up(scenario, find_dataplane(self.state.asked.dataplane), {}),
         ):
             pass
+
+    @cached_property
+    def versions(self) -> dict[str, str]:
+        """Those that the cluster tells, and those that it was made with."""
+        return {**super().versions, **self.state.versions}
 
     @cached_property
     def dataplane(self) -> Fact:
