@@ -15,6 +15,7 @@ from support.users import pod, policy, service
 from nodeport_lab import observations
 from nodeport_lab.check.checker import Check, Request, check
 from nodeport_lab.check.findings import Kind
+from nodeport_lab.dataplanes import DATAPLANES
 from nodeport_lab.errors import LabError, UnknownNameError
 from nodeport_lab.locations import repository_root
 from nodeport_lab.manifests import ALL_POLICIES
@@ -270,6 +271,16 @@ def test_a_pull_request_is_told_what_it_changes() -> None:
     assert (1, 0) == (changed.returncode, same.returncode), changed.stderr + same.stderr
     assert "shop/batch to pods of shop/db on 5432/TCP" in changed.stdout
     assert f"timeout → allowed on {TABLES}" in changed.stdout
+
+
+def test_policies_that_survive_answer_the_same_everywhere() -> None:
+    """Nothing depends on a node or a dataplane, and what should be denied is."""
+    result = check(Request(read_users_files([str(EXAMPLES / "survives")])))
+
+    assert set(DATAPLANES) == set(result.dataplanes)
+    assert () == result.findings
+    for answers in result.answers.values():
+        assert {"allowed", "timeout"} == {answer.outcome for answer in answers}
 
 
 def test_manifests_without_pods_are_refused() -> None:
