@@ -7,7 +7,6 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from playwright.sync_api import Browser
 
 from nodeport_lab.book.render import read
 from nodeport_lab.book.site import documents
@@ -130,32 +129,3 @@ def test_links_within_the_site_lead_somewhere(page: Path) -> None:
             broken.append(link["href"])
 
     assert [] == broken
-
-
-@pytest.mark.browser
-@pytest.mark.parametrize(("width", "scheme"), [(1280, "dark"), (390, "light")])
-def test_page_opens_quietly_and_fits(page: Path, browser: Browser, width: int, scheme: str) -> None:
-    """In a browser a page asks no other host, logs no complaint, and never scrolls sideways."""
-    context = browser.new_context(
-        viewport={"width": width, "height": 844},
-        color_scheme="dark" if scheme == "dark" else "light",
-    )
-    shown = context.new_page()
-    asked: list[str] = []
-    logged: list[str] = []
-    shown.on("request", lambda request: asked.append(request.url))
-    shown.on(
-        "console",
-        lambda message: logged.append(message.text) if message.type != "log" else None,
-    )
-    shown.on("pageerror", lambda error: logged.append(str(error)))
-
-    shown.goto(page.as_uri())
-    overflow = shown.evaluate(
-        "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-    )
-    context.close()
-
-    assert [] == [url for url in asked if urlsplit(url).scheme not in ("file", "data", "blob")]
-    assert [] == logged
-    assert 0 == overflow
