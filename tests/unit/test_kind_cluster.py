@@ -33,26 +33,6 @@ from nodeport_lab.testbeds.kind.overrides import Overrides
 from nodeport_lab.testbeds.kind.request import Request
 from nodeport_lab.testbeds.kind.state import State
 
-CRDS = """
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {name: installations.operator.tigera.io}
-"""
-OPERATOR = """
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: tigera-operator, namespace: tigera-operator}
-spec: {template: {spec: {containers: [{name: operator, image: "quay.io/tigera/operator:v1"}]}}}
----
-apiVersion: v1
-kind: Namespace
-metadata: {name: tigera-operator}
----
-"""
-
-
-VERSIONS = ("1.18.12", "1.20.0")
-
 
 class Bench:
     """Stand-in programs, a stand-in API, and what `up` told of its steps."""
@@ -64,21 +44,7 @@ class Bench:
         self.api = Api()
         self.told: list[tuple[str, str | None, float | None]] = []
         self.connections: list[tuple[Path, str]] = []
-        files = {
-            "v1_crd_projectcalico_org.yaml": CRDS,
-            "tigera-operator.yaml": OPERATOR,
-        }
-        for name, text in files.items():
-            (folder / name).write_text(text)
-        charts = [archives.chart(folder / f"cilium-{one}.tgz", one) for one in VERSIONS]
-        own = {}
-        for name in (*files, *(chart.name for chart in charts)):
-            digest = hashlib.sha256((folder / name).read_bytes()).hexdigest()
-            own[name] = {"url": name, "sha256": digest}
-        calico = {name: one for name, one in own.items() if name.endswith(".yaml")}
-        cilium = {name: one for name, one in own.items() if name.endswith(".tgz")}
-        self.file = folder / "overrides.yaml"
-        self.file.write_text(yaml.safe_dump({"manifests": calico, "charts": cilium}))
+        self.file = archives.copies(folder)
 
     @property
     def overrides(self) -> Overrides:

@@ -18,7 +18,7 @@ from typing import Any, cast
 import pytest
 from support.live_cluster import LiveCluster, node
 
-from nodeport_lab.cells import enumerate_cells, pod_clients
+from nodeport_lab.cells import as_client, enumerate_cells, pod_clients
 from nodeport_lab.dataplanes import find_dataplane
 from nodeport_lab.errors import LabError, PrerequisiteError, TestbedError, UnknownNameError
 from nodeport_lab.experiment import Question, runnable
@@ -322,7 +322,7 @@ def test_who_is_a_client_here(cluster: LiveCluster) -> None:
     with place.open() as set_up, set_up(scenario, CALICO, {}) as testbed:
         server = next(pod for pod in testbed.scenario.pods if pod.ports)
         assert all(map(testbed.has, pod_clients(testbed.scenario)))
-        assert not testbed.has(Client(server.name, ClientKind.POD, server.node, server))
+        assert testbed.has(Client(server.name, ClientKind.POD, server.node, server))
         assert not testbed.has(Client("host:dev-worker", ClientKind.HOST, "dev-worker"))
         assert not testbed.has(Client("external", ClientKind.EXTERNAL))
     with venue(cluster, external=True).open() as set_up:
@@ -340,12 +340,27 @@ def test_who_does_not_call_is_told_with_the_reason(cluster: LiveCluster) -> None
         facts = testbed.facts(everyone(testbed.scenario))
 
     assert (
-        "hello-0 does not call, since a server's image has no curl",
         "host:dev-worker does not call, since no program can be run on a node itself",
         "host:dev-worker2 does not call, since no program can be run on a node itself",
         "external does not call, since this machine does not reach the nodes",
         "external-routed does not call, since no machine behind a router is at hand",
     ) == facts.left_out
+
+
+def test_a_server_calls_by_the_container_beside_it(cluster: LiveCluster) -> None:
+    """Its own image has no curl; a server without such a container does not call."""
+    place = venue(cluster)
+    scenario = place.scenario("dev", ("workloads", "services", "suites/udp", "policies"))
+
+    with place.open() as set_up, set_up(scenario, CALICO, {}) as testbed:
+        hello, echo = (as_client(pod) for pod in testbed.scenario.pods if pod.ports)
+        (result,) = testbed.probe([Probe(hello, "10.111.0.9", 80)], 0.5)
+        facts = testbed.facts([hello, echo])
+
+    assert Verdict.ALLOWED is result.verdict
+    assert "curl" == cluster.containers["hello-0"]
+    assert None is cluster.containers["canary-dev-worker"]
+    assert ("echo-0 does not call, since no container beside it has curl",) == facts.left_out
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")

@@ -37,6 +37,7 @@ from nodeport_lab.testbeds.cluster.deployment import (
     Manifest,
     Site,
     allocated,
+    calling_container,
     fit,
     node_ports,
     pod_manifest,
@@ -242,7 +243,13 @@ class ClusterTestbed:
             return None if inside else "no program can be run on a node itself"
         if client.pod is None or client.pod.key not in {pod.key for pod in self.scenario.pods}:
             return "its pod is not there"
-        return "a server's image has no curl" if client.pod.ports else None
+        return None if self._container(client.pod) else "no container beside it has curl"
+
+    def _container(self, pod: Pod) -> str | None:
+        """Where curl runs; of a canary, which no manifest describes, in its first container."""
+        if (CANARY, "client") in pod.labels:
+            return None
+        return calling_container(pod, self._objects)
 
     def facts(self, asked: Sequence[Client] = ()) -> ClusterFacts:
         """What is known of the cluster, who did not call, and how fast policies were enforced."""
@@ -417,7 +424,11 @@ class ClusterTestbed:
         namespace = self._site.namespaces[pod.namespace]
         try:
             ended = self._connection.execute(
-                namespace, pod.name, command, deadline=deadline + EXEC_OVERHEAD
+                namespace,
+                pod.name,
+                command,
+                container=self._container(pod),
+                deadline=deadline + EXEC_OVERHEAD,
             )
         except TestbedError as error:
             return curl.read(targets, "", "", f"exec in {namespace}/{pod.name} failed: {error}")

@@ -359,7 +359,15 @@ class ClusterVenue:
         def address_of(client: Client) -> IPv4Address | None:
             return testbed().network.pods.get(client.pod.key) if client.pod else None
 
-        return DecisionWitness(Evidence(self.connection, dataplane.name, nodes, address_of))
+        masquerades = frozenset(
+            str(address)
+            for node in self.nodes
+            for address in (node.address, node.tunnel)
+            if address is not None
+        )
+        return DecisionWitness(
+            Evidence(self.connection, dataplane.name, nodes, address_of, masquerades)
+        )
 
     def _known(self, dataplane: Dataplane) -> dict[str, Fact]:
         return {"dataplane": self.dataplane, **self.subnets, **self._detected(dataplane)}
