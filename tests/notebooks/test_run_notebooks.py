@@ -16,6 +16,7 @@ from nodeport_lab.book import status, tags
 from nodeport_lab.book.atlas import atlases
 from nodeport_lab.book.build import stored_status
 from nodeport_lab.book.catalogue import catalogue
+from nodeport_lab.book.coverage import coverage
 from nodeport_lab.book.figures import figures
 from nodeport_lab.book.normalise import dumps, normalise
 from nodeport_lab.book.parameters import assigned_names
@@ -64,7 +65,8 @@ def outputs(notebook: NotebookNode) -> Iterator[NotebookNode]:
 
 def derived() -> dict[str, bytes]:
     """What pages include from several runs, and from the declarations of the dataplanes."""
-    return atlases({spec.id: read(RUNS / spec.filename) for spec in SPECS}) | catalogue()
+    notebooks = {spec.id: read(RUNS / spec.filename) for spec in SPECS}
+    return atlases(notebooks) | coverage(notebooks) | catalogue()
 
 
 def test_list_and_files_agree() -> None:

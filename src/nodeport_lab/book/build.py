@@ -12,6 +12,7 @@ from nodeport_lab.book import evidence, status
 from nodeport_lab.book.atlas import atlases
 from nodeport_lab.book.catalogue import catalogue
 from nodeport_lab.book.compare import differences
+from nodeport_lab.book.coverage import coverage
 from nodeport_lab.book.execute import Executed, execute_all
 from nodeport_lab.book.explorer import published
 from nodeport_lab.book.figures import FOLDER, figures
@@ -135,7 +136,7 @@ def _files(
     found = {**kept, **{run.spec.id: run.notebook for run in executed}}
     at_hand = {spec.id: found[spec.id] for spec in specs if spec.id in found}
     derived |= atlases(at_hand)
-    derived |= catalogue()
+    derived |= coverage(at_hand) | catalogue()
     snippets = {str(FOLDER / name): content for name, content in derived.items()}
     return files | snippets | published(at_hand)
 
