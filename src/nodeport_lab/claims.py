@@ -14,6 +14,7 @@ from enum import StrEnum
 
 from nodeport_lab.documented import Source
 from nodeport_lab.model import Direction, Observation, Run, Verdict
+from nodeport_lab.remedies import BYSTANDERS
 from nodeport_lab.variations import VARIATIONS
 
 ARGUED = "argued"
@@ -56,8 +57,8 @@ class Expectation:
     Empty `dataplanes`, `clients`, `policies`, `targets`: of any, and options that it does not
     name may have any value. A variation that it does not name is at its default: a sentence is
     about the scenario as it stands. `targets` are the columns of a matrix
-    (`Observation.target`). A cell is as claimed if it has the `outcome` and was `seen` as
-    expected, each where the claim says so.
+    (`Observation.target`); bystanders of a remedy are never meant. A cell is as claimed if it
+    has the `outcome` and was `seen` as expected, each where the claim says so.
     """
 
     direction: Direction
@@ -83,6 +84,7 @@ class Expectation:
             and (not self.clients or observation.client in self.clients)
             and (not self.policies or observation.policy in self.policies)
             and (not self.targets or observation.target in self.targets)
+            and observation.server not in BYSTANDERS
         )
 
     def holds(self, observation: Observation) -> bool | None:

@@ -34,7 +34,7 @@ from nodeport_lab.model import (
 )
 from nodeport_lab.suites import SUITES, Suite, find_suites
 from nodeport_lab.testbeds.embedded import EmbeddedVenue
-from nodeport_lab.testbeds.interface import DEFAULT_DEADLINE, ProbeResult, SetUp, Venue
+from nodeport_lab.testbeds.interface import DEFAULT_DEADLINE, ProbeResult, SetUp, Testbed, Venue
 from nodeport_lab.variations import split, vary
 
 EMBEDDED = EmbeddedVenue()
@@ -266,14 +266,12 @@ class _Share:
     ) -> _Part:
         suite = SUITES[self.question.suite]
         with set_up(self.scenario, self.dataplane, self.options) as testbed:
+            if suite.loses_announcer:
+                # Everyone has dialled the address and knows where it was.
+                testbed.probe([cell.probe for cell in _cells(suite, testbed)], deadline)
+                testbed.lose_announcer()
             scenario = testbed.scenario
-            asked = suite.callers(scenario)
-            callers = [client for client in asked if testbed.has(client)]
-            cells = [
-                cell
-                for cell in enumerate_cells(scenario, testbed.network, callers, suite.protocol)
-                if suite.routes is None or cell.route in suite.routes
-            ]
+            cells = _cells(suite, testbed)
             control = testbed.probe([cell.probe for cell in cells], deadline)
             open_ = [
                 number for number, result in enumerate(control) if result.verdict is Verdict.ALLOWED
@@ -292,17 +290,29 @@ class _Share:
                     for number, cell in enumerate(cells)
                 ]
                 finished()
+            asked = suite.callers(scenario)
             return _Part(testbed.versions, tuple(rows), testbed.facts(asked))
 
 
+def _cells(suite: Suite, testbed: Testbed) -> list[Cell]:
+    """What a suite asks on a testbed, of the clients that are there."""
+    callers = [client for client in suite.callers(testbed.scenario) if testbed.has(client)]
+    return [
+        cell
+        for cell in enumerate_cells(testbed.scenario, testbed.network, callers, suite.protocol)
+        if suite.routes is None or cell.route in suite.routes
+    ]
+
+
 def _unspoken(question: Question, venue: Venue) -> str | None:
-    protocol = SUITES[question.suite].protocol
-    if protocol in venue.protocols:
+    suite = SUITES[question.suite]
+    if suite.protocol not in venue.protocols:
+        wanted = f"dials {suite.protocol}, which the testbed {venue.name} does not probe"
+    elif suite.loses_announcer and not venue.loses_nodes:
+        wanted = f"lets a node die, which is done to none of the testbed {venue.name}"
+    else:
         return None
-    return (
-        f"the suite {question.suite} dials {protocol}, which the testbed {venue.name} does not "
-        "probe; run it on the embedded one"
-    )
+    return f"the suite {question.suite} {wanted}; run it on the embedded one"
 
 
 def scenario_of(question: Question, venue: Venue = EMBEDDED) -> Scenario:
@@ -387,6 +397,7 @@ def _observation(
         rule=shown.rule if shown else None,
         decisions=result.decisions,
         application_source=result.application_source,
+        forwarded_for=result.forwarded_for,
         elapsed_ms=round(result.elapsed_ms, 3),
         detail=result.detail,
     )

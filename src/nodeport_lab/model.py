@@ -150,8 +150,26 @@ class ContainerPort:
 
 
 @dataclass(frozen=True, slots=True)
+class Program:
+    """What a container runs, where a testbed starts it in earnest and not a stand-in.
+
+    Attributes:
+        name: of the image, without registry, tag and digest: `haproxy`.
+        command: as the container gives it, with its arguments; empty for the image's own.
+        files: path in the container -> text, from the ConfigMaps that are mounted.
+    """
+
+    name: str
+    command: tuple[str, ...] = ()
+    files: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Pod:
-    """A pod on a node. `workload` is the Deployment that made it, or its own name."""
+    """A pod on a node. `workload` is the Deployment that made it, or its own name.
+
+    Without a `program` a testbed of its own making puts a stand-in on each port.
+    """
 
     namespace: str
     name: str
@@ -160,6 +178,7 @@ class Pod:
     ports: tuple[ContainerPort, ...] = ()
     host_network: bool = False
     workload: str = ""
+    program: Program | None = None
 
     @property
     def key(self) -> str:
@@ -328,7 +347,9 @@ class Observation:
     `seen_source`, `seen_destination`, `hook` and `rule` are those of the decision that
     denied, else of the cell's `direction`. `control` is the verdict of the same cell
     without policy; where that is not `allowed` the cell has no path and says nothing
-    about policy. `application_source` is the address that the server logged.
+    about policy. `application_source` is the address that the server logged, `forwarded_for`
+    the one that a proxy before it had seen and told it in `X-Forwarded-For`; the decisions
+    are those of both connections then.
     """
 
     policy: str
@@ -355,6 +376,7 @@ class Observation:
     elapsed_ms: float = 0.0
     detail: str | None = None
     server_namespace: str | None = None
+    forwarded_for: str | None = None
 
     @property
     def outcome(self) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +44,7 @@ from nodeport_lab.report.atlas import Atlas, Part, Seen
 from nodeport_lab.report.check_page import Shown
 from nodeport_lab.report.published import publish
 from nodeport_lab.report.seen import names
-from nodeport_lab.report.table import Table
+from nodeport_lab.report.table import Note, Table
 from nodeport_lab.report.walk_text import render as walk_text_of
 from nodeport_lab.report.words import title
 from nodeport_lab.suites import SUITES
@@ -327,6 +328,13 @@ def sources_table(*runs: Run) -> Table:
     return remedied.sources_table(runs)
 
 
+def remedy_claim(*runs: Run) -> Table:
+    """The report's sentence about a remedy, settled by its runs."""
+    settled = claim_tables.claims_table(_remedy_statuses(runs))
+    unheard = (Note("The report does not speak of this remedy."),)
+    return settled if settled.rows else replace(settled, notes=unheard)
+
+
 def policies_table(*runs: Run) -> Table:
     """What each policy of a remedy has to allow."""
     return remedied.policies_table(runs)
@@ -427,7 +435,13 @@ def paste_claims(*runs: Run) -> None:
 
 def paste_remedy(*runs: Run) -> None:
     """Let chapters refer to what became of the connections in each stage."""
-    _paste({"remedy-table": remedy_table(*runs), **remedied.outcome_values(runs)})
+    _paste(
+        {
+            "remedy-table": remedy_table(*runs),
+            **remedied.outcome_values(runs),
+            **claim_values(_remedy_statuses(runs)),
+        }
+    )
 
 
 def paste_sources(*runs: Run) -> None:
@@ -507,6 +521,14 @@ def _pairs(before: Iterable[Run], after: Iterable[Run]) -> tuple[changes.Compari
 
 def _book_of_claims() -> claims_file.ClaimsFile:
     return claims_file.load(locations.claims_file())
+
+
+def _remedy_statuses(runs: Sequence[Run]) -> tuple[claims.ClaimStatus, ...]:
+    """The claims that the remedies of some runs put to the test."""
+    found = remedied.stages()
+    tested = {found[run.suite][0].claim for run in runs}
+    statuses = _statuses(remedied.by_configuration(runs))
+    return tuple(entry for entry in statuses if entry.claim.id in tested)
 
 
 def _statuses(runs: Sequence[Run]) -> tuple[claims.ClaimStatus, ...]:

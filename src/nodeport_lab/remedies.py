@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from nodeport_lab.cells import (
     CLUSTER_IP,
+    LOAD_BALANCER,
     NODEPORT,
     POD_IP,
     as_client,
@@ -44,6 +45,7 @@ class Stage:
         together: all of the policies are in force at once.
         services: names of the Services that are dialled; None for all.
         dataplanes: where it is run; none named: on all.
+        loses_announcer: the node that answers for addresses outside dies first.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Stage:
     together: bool = False
     services: tuple[str, ...] | None = None
     dataplanes: tuple[str, ...] = ()
+    loses_announcer: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +99,124 @@ def machines(_scenario: Scenario) -> tuple[Client, ...]:
     return outside_clients()
 
 
+def inside_and_outside(scenario: Scenario) -> tuple[Client, ...]:
+    """Pods, and machines outside of the cluster."""
+    return (*pods(scenario), *machines(scenario))
+
+
 _SERVED = (*_ACTORS, "services")
 _CILIUM = ("cilium", "cilium-kpr", "cilium-kpr-hostns")
+_VIRTUAL = (*_ACTORS, "suites/remedy-virtual-ip")
 _BESIDES = ("other", "node-agent")
 _BOTH_SIDES = ("podselector-server", "ingress-podselector-client")
+_PROXIED = (
+    *_ACTORS,
+    *("suites/remedy-cluster-ip", "suites/gateway"),
+    *("policies", "suites/ingress", "suites/remedy-gateway"),
+)
+_FIRST_LEG = ("clients-to-gateway", "gateway-from-everyone")
+_SECOND_LEG = ("gateway-to-server", "server-from-gateway")
+_GATEWAY = Remedy(
+    "gateway",
+    "R2",
+    "A proxy in front of the ClusterIP",
+    (
+        Stage(
+            "before",
+            "pods and machines outside dial the NodePort, under policies for the pods",
+            (*_ACTORS, "services", "policies", "suites/ingress"),
+            _BOTH_SIDES,
+            (NODEPORT,),
+            inside_and_outside,
+            together=True,
+        ),
+        Stage(
+            "proxy",
+            "all of them dial the proxy, without any policy",
+            _PROXIED,
+            ("no-policy",),
+            (CLUSTER_IP, LOAD_BALANCER),
+            inside_and_outside,
+        ),
+        Stage(
+            "first-leg",
+            "policies let them reach the proxy; the server's still admits its clients alone",
+            _PROXIED,
+            (*_FIRST_LEG, "ingress-podselector-client"),
+            (CLUSTER_IP, LOAD_BALANCER),
+            inside_and_outside,
+            together=True,
+        ),
+        Stage(
+            "both-legs",
+            "policies for both connections: to the proxy, and from it to the server",
+            _PROXIED,
+            (*_FIRST_LEG, *_SECOND_LEG),
+            (CLUSTER_IP, LOAD_BALANCER),
+            inside_and_outside,
+            together=True,
+        ),
+        Stage(
+            "two-entries",
+            "machines outside by way of the proxy, pods by the server's ClusterIP and its label",
+            _PROXIED,
+            (*_BOTH_SIDES, "gateway-from-everyone", *_SECOND_LEG),
+            (CLUSTER_IP, LOAD_BALANCER),
+            inside_and_outside,
+            together=True,
+        ),
+        Stage(
+            "load-balancer",
+            "machines outside by an address of the server's own, pods by its ClusterIP and label",
+            (*_ACTORS, "suites/outside", "policies", "suites/ingress"),
+            (*_BOTH_SIDES, "ingress-ipblock-any"),
+            (CLUSTER_IP, LOAD_BALANCER),
+            inside_and_outside,
+            together=True,
+        ),
+    ),
+)
+
+_SIGNED_IN = ("workloads", "suites/oauth2", "suites/remedy-oauth2")
+_OAUTH2 = Remedy(
+    "oauth2",
+    "R7",
+    "A sign-in whose issuer has one URL",
+    (
+        Stage(
+            "before",
+            "the issuer's URL is the NodePort of a node; browsers outside sign in to the portals",
+            (*_SIGNED_IN, "suites/remedy-oauth2-before"),
+            ("no-policy", "portal-to-issuer", "portal-to-nodes"),
+            (NODEPORT,),
+            machines,
+        ),
+        Stage(
+            "internal-url",
+            "the portals are given the issuer's name inside the cluster instead",
+            (*_SIGNED_IN, "suites/remedy-oauth2-internal-url"),
+            ("portal-to-issuer",),
+            (NODEPORT,),
+            machines,
+        ),
+        Stage(
+            "split",
+            "URIs apart: the portals trade codes at the ClusterIP, and trust the issuer's one URL",
+            (*_SIGNED_IN, "suites/remedy-oauth2-split"),
+            ("no-policy", "portal-to-issuer"),
+            (NODEPORT,),
+            machines,
+        ),
+        Stage(
+            "one-entry",
+            "a gateway is the only entry, under one name inside and outside",
+            (*_SIGNED_IN, "suites/remedy-oauth2-one-entry"),
+            ("no-policy", "portal-to-gateway"),
+            (LOAD_BALANCER,),
+            machines,
+        ),
+    ),
+)
 
 REMEDIES: Mapping[str, Remedy] = {
     remedy.name: remedy
@@ -278,5 +395,75 @@ REMEDIES: Mapping[str, Remedy] = {
                 ),
             ),
         ),
+        Remedy(
+            "virtual-ip",
+            "R5",
+            "a virtual IP that one node announces",
+            (
+                Stage(
+                    "before",
+                    "machines outside dial the NodePort of each node",
+                    (*_SERVED, "suites/ingress"),
+                    ("no-policy", "ingress-ipblock-external"),
+                    (NODEPORT,),
+                    machines,
+                ),
+                Stage(
+                    "after",
+                    "they dial the virtual IP, announced by a node without a server",
+                    (*_VIRTUAL, "suites/ingress"),
+                    ("no-policy", "ingress-ipblock-external"),
+                    (LOAD_BALANCER,),
+                    machines,
+                ),
+                Stage(
+                    "after-loss",
+                    "the same when that node has died and the next one announces",
+                    (*_VIRTUAL, "suites/ingress"),
+                    ("no-policy", "ingress-ipblock-external"),
+                    (LOAD_BALANCER,),
+                    machines,
+                    loses_announcer=True,
+                ),
+                Stage(
+                    "local",
+                    "externalTrafficPolicy Local and two servers: one of their nodes announces",
+                    (*_VIRTUAL, "suites/remedy-virtual-ip-second", "suites/ingress"),
+                    ("no-policy", "ingress-ipblock-external"),
+                    (LOAD_BALANCER,),
+                    machines,
+                    {"externalTrafficPolicy": "Local"},
+                ),
+                Stage(
+                    "local-loss",
+                    "the same when that node has died, and the server on it",
+                    (*_VIRTUAL, "suites/remedy-virtual-ip-second", "suites/ingress"),
+                    ("no-policy", "ingress-ipblock-external"),
+                    (LOAD_BALANCER,),
+                    machines,
+                    {"externalTrafficPolicy": "Local"},
+                    loses_announcer=True,
+                ),
+                Stage(
+                    "pods",
+                    "pods dial the virtual IP under policies that select by label",
+                    (*_VIRTUAL, "policies", "suites/ingress"),
+                    ("no-policy", *_BOTH_SIDES),
+                    (LOAD_BALANCER,),
+                    pods,
+                ),
+                Stage(
+                    "pods-local",
+                    "the same with externalTrafficPolicy Local",
+                    (*_VIRTUAL, "suites/remedy-virtual-ip-second", "policies", "suites/ingress"),
+                    ("no-policy", *_BOTH_SIDES),
+                    (LOAD_BALANCER,),
+                    pods,
+                    {"externalTrafficPolicy": "Local"},
+                ),
+            ),
+        ),
+        _GATEWAY,
+        _OAUTH2,
     )
 }

@@ -42,6 +42,7 @@ class Suite:
         protocol: of the ports that are dialled.
         routes: the ways that are dialled; None for every way that there is.
         together: all of its policies are in force at once.
+        loses_announcer: the node that answers for addresses outside dies first.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Suite:
     protocol: Protocol = Protocol.TCP
     routes: tuple[str, ...] | None = None
     together: bool = False
+    loses_announcer: bool = False
 
 
 def everyone(scenario: Scenario) -> tuple[Client, ...]:
@@ -118,6 +120,7 @@ def _stages(remedy: Remedy) -> Iterator[Suite]:
             stage.services,
             routes=stage.routes,
             together=stage.together,
+            loses_announcer=stage.loses_announcer,
         )
 
 

@@ -90,7 +90,7 @@ CASES = {
         "{apiVersion: networking.k8s.io/v1, kind: Ingress}",
         "kind",
         (
-            "the lab reads DaemonSet, Deployment, EndpointSlice, Job, List, Namespace, "
+            "the lab reads ConfigMap, DaemonSet, Deployment, EndpointSlice, Job, List, Namespace, "
             "NetworkPolicy, Pod, ReplicaSet, Service, StatefulSet, and not 'Ingress'"
         ),
     ),

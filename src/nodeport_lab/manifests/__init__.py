@@ -9,8 +9,9 @@ client's models take a second to import, so a table generated from them does the
 The way of a manifest: `documents` (YAML) -> `objects` (`fields`: kinds and fields;
 `labels`, `syntax`: the small grammars) -> `policies`, `workloads`, `services`, `cluster`
 (meaning and defaults) -> `binding` (CIDRs of the testbed) -> `placement`,
-`service_addresses` -> `scenario` -> `folder`. Manifests of users come by `users` (kinds that
-have no part in this are left out) and `users_cluster` (nodes for them) to `users_scenario`.
+`service_addresses` -> `scenario` -> `programs` -> `folder`. Manifests of users come by `users`
+(kinds that have no part in this are left out) and `users_cluster` (nodes for them) to
+`users_scenario`.
 """
 
 from nodeport_lab.manifests.binding import bind_cidrs, cidr_facts

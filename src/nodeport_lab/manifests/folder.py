@@ -6,6 +6,7 @@ from pathlib import Path
 from nodeport_lab.errors import ManifestError, UnknownNameError
 from nodeport_lab.manifests.cluster import Cluster, read_cluster
 from nodeport_lab.manifests.objects import Object, read_objects
+from nodeport_lab.manifests.programs import with_programs
 from nodeport_lab.manifests.scenario import build_scenario
 from nodeport_lab.model import Scenario
 
@@ -34,9 +35,8 @@ def load_scenario(
         ManifestError: a manifest is not one that Kubernetes accepts or the lab can use.
         UnknownNameError: there is no such cluster.
     """
-    return build_scenario(
-        load_cluster(directory, cluster), read_directory(directory, folders), facts
-    )
+    objects = read_directory(directory, folders)
+    return with_programs(build_scenario(load_cluster(directory, cluster), objects, facts), objects)
 
 
 def load_cluster(directory: Path, cluster: str) -> Cluster:

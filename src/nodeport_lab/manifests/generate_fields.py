@@ -31,6 +31,7 @@ KINDS = {
     "DaemonSet": "apps/v1",
     "ReplicaSet": "apps/v1",
     "Job": "batch/v1",
+    "ConfigMap": "v1",
     "Service": "v1",
     "EndpointSlice": "discovery.k8s.io/v1",
     "NetworkPolicy": "networking.k8s.io/v1",
@@ -39,6 +40,7 @@ KINDS = {
 
 _SCALARS: dict[object, str] = {
     str: "str",
+    bytes: "str",
     int: "int",
     bool: "bool",
     dt.datetime: "time",
@@ -118,7 +120,7 @@ def _notation(annotation: object, waiting: list[type[BaseModel]]) -> str:
         return _notation(arguments[0], waiting)
     if origin in (typing.Union, types.UnionType):
         kinds = [_notation(one, waiting) for one in arguments if one is not type(None)]
-        return "|".join(kinds)
+        return "|".join(dict.fromkeys(kinds))
     if origin is list:
         return f"[{_notation(arguments[0], waiting)}]"
     if origin is dict:

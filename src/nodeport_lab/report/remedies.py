@@ -86,6 +86,16 @@ def stages() -> dict[str, tuple[Remedy, Stage]]:
     }
 
 
+def by_configuration(runs: Iterable[Run]) -> tuple[Run, ...]:
+    """One run for each dataplane with its options: the cells of all stages together."""
+    found: dict[tuple[str, tuple[tuple[str, str], ...]], Run] = {}
+    for run in runs:
+        key = (run.dataplane, tuple(sorted(run.options.items())))
+        earlier = found[key].observations if key in found else ()
+        found[key] = replace(run, observations=(*earlier, *run.observations))
+    return tuple(found.values())
+
+
 def remedy_table(runs: Sequence[Run]) -> Table:
     """What became of the connections: a row for each stage, policy and group of clients."""
     parts = staged(runs)
@@ -125,6 +135,10 @@ def sources_table(runs: Sequence[Run]) -> Table:
         ),
         notes=(
             Note("Before the bar: what the server's policy saw. After it: what the server logged."),
+            *(
+                Note("Last, where a proxy told it: X-Forwarded-For, whom the proxy had seen.")
+                for _ in range(any(cell.forwarded_for for one in runs for cell in one.observations))
+            ),
         ),
     )
 
@@ -240,14 +254,14 @@ def _source(part: Staged, cell: Observation) -> str:
     return NO_PATH if cell.outcome == NO_PATH else " | ".join(_seen(part, cell))
 
 
-def _seen(part: Staged, cell: Observation) -> tuple[str, str]:
-    """What the last policy on the way in saw, and what the server logged, in words."""
+def _seen(part: Staged, cell: Observation) -> tuple[str, ...]:
+    """What the last policy on the way in saw, what the server logged, and what it was told."""
     door = [one.seen_source for one in cell.decisions if one.direction is Direction.INGRESS]
-    seen, logged = (
+    told = (f"{cell.forwarded_for}:0",) if cell.forwarded_for else ()
+    return tuple(
         seen_name(replace(cell, direction=Direction.INGRESS, seen_source=address), part.names)
-        for address in (door[-1] if door else None, cell.application_source)
+        for address in (door[-1] if door else None, cell.application_source, *told)
     )
-    return seen, logged
 
 
 def _merged(

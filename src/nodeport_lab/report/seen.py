@@ -25,18 +25,23 @@ class Names:
         network: the addresses.
         servers: of the pods that serve.
         external: external IPs of Services.
+        proxies: of the pods in which a program passes requests on.
     """
 
     network: Network
     servers: tuple[IPv4Address, ...]
     external: tuple[IPv4Address, ...] = ()
+    proxies: tuple[IPv4Address, ...] = ()
 
 
 def names(scenario: Scenario, network: Network) -> Names:
     """The names of a scenario's addresses."""
     return Names(
         network,
-        servers=tuple(network.pods[pod.key] for pod in scenario.pods if pod.ports),
+        servers=tuple(
+            network.pods[pod.key] for pod in scenario.pods if pod.ports and pod.program is None
+        ),
+        proxies=tuple(network.pods[pod.key] for pod in scenario.pods if pod.program is not None),
         external=tuple(
             IPv4Address(address)
             for service in scenario.services
@@ -80,7 +85,7 @@ def seen_name(cell: Observation, known: Names) -> str:
 
 def _destinations(cell: Observation, known: Names) -> Iterable[tuple[str, IPv4Address | None]]:
     network = known.network
-    yield from (("server pod", address) for address in known.servers)
+    yield from _serving(known)
     yield "dialled node", network.nodes.get(cell.dialled_node or "")
     yield from (("load balancer", address) for address in network.load_balancers.values())
     yield from (("external IP", address) for address in known.external)
@@ -91,8 +96,15 @@ def _destinations(cell: Observation, known: Names) -> Iterable[tuple[str, IPv4Ad
 def _sources(cell: Observation, known: Names) -> Iterable[tuple[str, IPv4Address | None]]:
     network = known.network
     yield from _nodes(cell, network)
-    yield from (("server pod", address) for address in known.servers)
+    yield from _serving(known)
     yield "client pod", network.pods.get(f"{cell.namespace}/{cell.client}")
+    yield from (("another node", address) for address in network.nodes.values())
+    yield from (("another node (tunnel)", address) for address in network.tunnels.values())
+
+
+def _serving(known: Names) -> Iterable[tuple[str, IPv4Address]]:
+    yield from (("server pod", address) for address in known.servers)
+    yield from (("proxy pod", address) for address in known.proxies)
 
 
 def _nodes(cell: Observation, network: Network) -> Iterable[tuple[str, IPv4Address | None]]:

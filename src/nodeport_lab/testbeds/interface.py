@@ -44,7 +44,8 @@ class ProbeResult:
         application_source: `address:port` that the answering application logged.
         decisions: every evaluation of policy, in packet order.
         elapsed_ms: from dialling to the end.
-        detail: a sentence where the verdict is `error`.
+        detail: a sentence where the verdict is `error`, or what a proxy answered.
+        forwarded_for: the address that a proxy had seen, as the server was told it.
     """
 
     verdict: Verdict
@@ -53,6 +54,7 @@ class ProbeResult:
     decisions: tuple[Decision, ...]
     elapsed_ms: float
     detail: str | None = None
+    forwarded_for: str | None = None
 
 
 class Testbed(Interface):
@@ -76,6 +78,16 @@ class Testbed(Interface):
 
         Args:
             asked: clients that were asked for, and of whom some may not be there.
+        """
+
+    def lose_announcer(self) -> str:
+        """Let the node die that answers for addresses outside, and the next take over.
+
+        Returns:
+            the name of the node that died.
+
+        Raises:
+            TestbedError: there is none, or no node of this testbed can be lost.
         """
 
     def apply(self, policies: Sequence[NetworkPolicy]) -> None:
@@ -114,6 +126,10 @@ class Venue(Interface):
     @property
     def protocols(self) -> frozenset[Protocol]:
         """What can be dialled there."""
+
+    @property
+    def loses_nodes(self) -> bool:
+        """Whether a node may die there in the middle of a run."""
 
     @property
     def spread(self) -> int:

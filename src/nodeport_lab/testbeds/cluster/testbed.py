@@ -65,6 +65,11 @@ _NO_UDP = (
     "tool for it that can be relied on"
 )
 
+_NO_LOSS = (
+    "no node of a cluster is taken down for an experiment; run the remedy's other stages there, "
+    "and this one on the embedded testbed"
+)
+
 
 class Hands(Interface):
     """Creates and deletes objects of one run, and none besides.
@@ -230,6 +235,10 @@ class ClusterTestbed:
     def has(self, client: Client) -> bool:
         """Whether it can call; see `_absence`."""
         return self._absence(client) is None
+
+    def lose_announcer(self) -> str:
+        """See Testbed: a cluster's nodes are left alone."""
+        raise TestbedError(_NO_LOSS)
 
     def _absence(self, client: Client) -> str | None:
         """Why a client cannot call; None: it can."""

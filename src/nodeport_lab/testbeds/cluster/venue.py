@@ -82,6 +82,7 @@ class ClusterVenue:
     at_once = 1
     spread = 1
     protocols = frozenset({Protocol.TCP})
+    loses_nodes = False
     number = "RUN"
     """What stands for a run's number in a preview."""
     afterwards = "delete all of it again"

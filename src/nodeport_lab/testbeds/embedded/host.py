@@ -16,7 +16,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -24,10 +24,17 @@ from typing import Any
 
 from nodeport_lab.testbeds.embedded import namespaces, netfilter
 from nodeport_lab.testbeds.embedded.plan import Plan
-from nodeport_lab.testbeds.embedded.probes import Flow, dial_all, source_ports
+from nodeport_lab.testbeds.embedded.probes import Attempt, Flow, dial_all, source_ports
+from nodeport_lab.testbeds.embedded.processes import (
+    PassedOn,
+    Process,
+    followed,
+    start_all,
+    told,
+)
 from nodeport_lab.testbeds.embedded.server import CallLog, Server, listen
 from nodeport_lab.testbeds.embedded.tracing import Tracer
-from nodeport_lab.testbeds.embedded.wiring import has_device, wire
+from nodeport_lab.testbeds.embedded.wiring import announce, cut, has_device, wire
 
 _LINE_LIMIT = 1 << 30
 _KILLED_BY_SIGNAL = 128  # plus the signal's number, as shells say it
@@ -44,6 +51,7 @@ class Host:
         self._servers: list[Server] = []
         self._ports = source_ports()
         self._calls: CallLog = {}
+        self._programs: list[Process] = []
 
     async def wire(self, plan: dict[str, Any]) -> Answer:
         """Build a network; an earlier one is removed first.
@@ -51,9 +59,9 @@ class Host:
         In a thread: pyroute2 brings an event loop of its own, and a thread enters
         namespaces for itself alone.
         """
-        for server in self._servers:
+        for server in (*self._servers, *self._programs):
             server.close()
-        self._servers = []
+        self._servers, self._programs = [], []
         self._calls.clear()
         for namespace in self._opened.values():
             os.close(namespace)
@@ -63,6 +71,16 @@ class Host:
     async def has_device(self, kind: str) -> Answer:
         """Whether the kernel makes devices of a kind."""
         return {"has": await asyncio.to_thread(has_device, kind)}
+
+    async def cut(self, namespace: str) -> Answer:
+        """Take a node down."""
+        await asyncio.to_thread(cut, self._opened[namespace])
+        return {}
+
+    async def announce(self, namespace: str, addresses: list[str], own: str, mac: str) -> Answer:
+        """Let a node answer for addresses from now on."""
+        await asyncio.to_thread(announce, self._opened[namespace], addresses, own, mac)
+        return {}
 
     async def serve(self, servers: list[dict[str, Any]]) -> Answer:
         """Start servers in pods; a port that two containers declare has one."""
@@ -82,22 +100,35 @@ class Host:
         ]
         return {}
 
+    async def launch(self, programs: list[dict[str, Any]], hosts: dict[str, str]) -> Answer:
+        """Start programs in pods; answers once each of them listens."""
+        _resolve_names(hosts)
+        self._programs += await start_all(programs, self._opened)
+        return {}
+
     async def load(self, rulesets: dict[str, list[str]]) -> Answer:
         """Load nftables rulesets."""
         netfilter.load(self._opened, rulesets)
         return {}
 
-    async def probe(self, flows: list[list[Any]], deadline: float) -> Answer:
-        """Dial flows; tell for each how it ended and what the server logged."""
+    async def probe(
+        self, flows: list[list[Any]], deadline: float, names: dict[str, str] | None = None
+    ) -> Answer:
+        """Dial flows; tell for each how it ended, what servers logged and programs passed on."""
         attempts = await dial_all(
-            [Flow(*flow) for flow in flows], self._opened, self._ports, deadline
+            [Flow(*flow) for flow in flows], self._opened, self._ports, deadline, names
         )
-        return {
-            "attempts": [
-                {**asdict(attempt), "call": self._calls.pop(attempt.source_port, None)}
-                for attempt in attempts
-            ]
-        }
+        passed_on = await told(
+            self._programs, {port for attempt in attempts for port in attempt.by_proxy}
+        )
+        return {"attempts": [self._told(attempt, passed_on) for attempt in attempts]}
+
+    def _told(self, attempt: Attempt, passed_on: Mapping[int, Sequence[PassedOn]]) -> Answer:
+        """An attempt with the ports of all its connections, and who answered the last one."""
+        ports, asked = followed((attempt.source_port, *attempt.redirected), passed_on)
+        calls = [call for port in ports if (call := self._calls.pop(port, None))]
+        call = calls[-1] if calls else asked[0] if asked else None
+        return {**asdict(attempt), "ports": ports, "call": call}
 
     async def records(self, tables: dict[str, str]) -> Answer:
         """What the dynamic sets of some tables hold."""
@@ -139,7 +170,10 @@ async def _end_of(pid: int) -> None:
 
 
 def _resolve_names(hosts: dict[str, str]) -> None:
-    """Let names resolve: lay a file over /etc/hosts, in this mount namespace alone."""
+    """Let names resolve: lay a file over /etc/hosts, in this mount namespace alone.
+
+    A later one takes the place of the first.
+    """
     lines = "".join(f"{address}\t{name}\n" for name, address in hosts.items())
     _run("mount", "-t", "tmpfs", "hosts", "/mnt")
     Path("/mnt/hosts").write_text(f"127.0.0.1\tlocalhost\n{lines}")
@@ -158,7 +192,10 @@ async def answer_requests(control: socket.socket) -> None:
     operations: dict[str, Callable[..., Coroutine[Any, Any, Answer]]] = {
         "has_device": host.has_device,
         "wire": host.wire,
+        "cut": host.cut,
+        "announce": host.announce,
         "serve": host.serve,
+        "launch": host.launch,
         "load": host.load,
         "probe": host.probe,
         "records": host.records,

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import ctypes
 import json
-import os
-import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -17,14 +15,15 @@ from functools import cache
 from typing import Any
 
 from nodeport_lab.testbeds.embedded import namespaces
+from nodeport_lab.testbeds.embedded.processes import find_program
 
 LIBRARY = "libnftables.so.1"
 _JSON = 1 << 4  # NFT_CTX_OUTPUT_JSON of nftables/libnftables.h
 
 
 def find_nft() -> str | None:
-    """The path of nft; an ordinary user's PATH often lacks the folders it lives in."""
-    return shutil.which("nft", path=os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin")
+    """The path of nft."""
+    return find_program("nft")
 
 
 def has_library() -> bool:

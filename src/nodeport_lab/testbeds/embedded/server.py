@@ -7,6 +7,7 @@ for here: any path, the same body.
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 from typing import cast
 
@@ -18,12 +19,16 @@ RESPONSE = (
     b"Content-Length: %d\r\nConnection: close\r\n\r\n%s" % (len(ANSWER), ANSWER)
 )
 _BACKLOG = 1024
+_LONGEST_HEAD = 8192  # bytes of a request that are kept
 
 Server = asyncio.Server | asyncio.DatagramTransport
 """What listens; `close` ends it."""
 
-CallLog = dict[int, tuple[str, str]]
-"""Caller's source port -> name of the pod that answered, and `address:port` it saw."""
+CallLog = dict[int, tuple[str, str, str | None]]
+"""Caller's source port -> name of the pod that answered, `address:port` that it saw, and the
+address that a proxy told it of (`X-Forwarded-For`)."""
+
+_FORWARDED_FOR = re.compile(rb"^x-forwarded-for: *([0-9.]+)", re.IGNORECASE | re.MULTILINE)
 
 
 class HelloWorld(asyncio.Protocol):
@@ -34,21 +39,28 @@ class HelloWorld(asyncio.Protocol):
         self._pod = pod
         self._log = log
         self._received = b""
+        self._caller = ("", 0)
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Log the caller."""
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - narrows the type
         self._transport = transport
-        address, port = transport.get_extra_info("peername")
-        self._log[port] = (self._pod, f"{address}:{port}")
+        self._caller = transport.get_extra_info("peername")
+        self._note(None)
 
     def data_received(self, data: bytes) -> None:
         """Answer once the request's head is complete."""
-        self._received = (self._received + data)[-4:]
-        if self._received == b"\r\n\r\n" and self._transport is not None:
+        self._received = (self._received + data)[-_LONGEST_HEAD:]
+        if self._received.endswith(b"\r\n\r\n") and self._transport is not None:
+            if told := _FORWARDED_FOR.search(self._received):
+                self._note(told[1].decode())
             self._transport.write(RESPONSE)
             self._transport.close()
+
+    def _note(self, forwarded_for: str | None) -> None:
+        address, port = self._caller
+        self._log[port] = (self._pod, f"{address}:{port}", forwarded_for)
 
 
 class Echo(asyncio.DatagramProtocol):
@@ -68,7 +80,7 @@ class Echo(asyncio.DatagramProtocol):
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         """Log the caller and answer."""
         address, port = addr
-        self._log[port] = (self._pod, f"{address}:{port}")
+        self._log[port] = (self._pod, f"{address}:{port}", None)
         if self._transport is not None:
             self._transport.sendto(data.removeprefix(b"echo "), addr)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import platform
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -30,9 +30,11 @@ from nodeport_lab.model import (
     NetworkPolicy,
     Protocol,
     Scenario,
+    Service,
     Verdict,
 )
 from nodeport_lab.services import outside_addresses
+from nodeport_lab.testbeds.embedded import programs
 from nodeport_lab.testbeds.embedded.addressing import (
     EXTERNAL,
     GATEWAY,
@@ -40,6 +42,7 @@ from nodeport_lab.testbeds.embedded.addressing import (
     ROUTED,
     plan_network,
 )
+from nodeport_lab.testbeds.embedded.announcing import announcers
 from nodeport_lab.testbeds.embedded.evidence import Evidence, read_records
 from nodeport_lab.testbeds.embedded.lab import Lab
 from nodeport_lab.testbeds.embedded.netfilter import find_nft
@@ -80,26 +83,24 @@ class EmbeddedTestbed:
         self.versions = {"kernel": platform.release(), "nftables": _nft_version()}
         self._terminal = terminal
         self._generation = 0
+        self._lost: frozenset[str] = frozenset()
         self._compiled: CompiledPolicies | None = None
         self._lab = lab
         self._owns_lab = lab is None
 
     def __enter__(self) -> Self:
         """Wire the lab, load the dataplane, start the servers; no policy is in force."""
+        if problem := programs.missing(programs.names(self.scenario)):
+            raise PrerequisiteError(problem)
         if self._lab is None:
             self._lab = Lab(terminal=self._terminal)
         try:
             self._check_tunnel(self._lab)
             self._lab.request("wire", plan=self._plan().to_json())
             self._lab.request("serve", servers=self._servers())
-            tables = self.dataplane.translate(self.scenario, self.network, self.options)
-            self._lab.request(
-                "load",
-                rulesets={
-                    namespace: joined(text for table in some for text in transactions(table))
-                    for namespace, some in tables.items()
-                },
-            )
+            if orders := list(programs.orders(self.scenario)):
+                self._lab.request("launch", programs=orders, hosts=self._hosts())
+            self._translate()
             self.apply(())
         except BaseException:
             self._leave()
@@ -114,6 +115,24 @@ class EmbeddedTestbed:
     ) -> None:
         """Remove the lab and everything in it, if it is this testbed's own."""
         self._leave()
+
+    def _translate(self, *, anew: bool = False) -> None:
+        """Load what rewrites addresses; `anew`: in place of what was loaded before."""
+        tables = self.dataplane.translate(self.scenario, self.network, self.options)
+        self.lab.request(
+            "load",
+            rulesets={
+                namespace: joined(
+                    text
+                    for table in some
+                    for text in (
+                        *([f"delete table ip {table.name}\n"] if anew else ()),
+                        *transactions(table),
+                    )
+                )
+                for namespace, some in tables.items()
+            },
+        )
 
     def _check_tunnel(self, lab: Lab) -> None:
         kind = self._tunnel
@@ -146,9 +165,38 @@ class EmbeddedTestbed:
             raise TestbedError("the embedded testbed is not running; enter it with a with block")
         return self._lab
 
-    def has(self, _client: Client) -> bool:
-        """Every client is there: pods, processes on nodes, machines outside."""
-        return True
+    def has(self, client: Client) -> bool:
+        """Every client is there, but those on nodes that were lost."""
+        return client.node not in self._lost
+
+    def lose_announcer(self) -> str:
+        """See Testbed: its cables are cut; the endpoints on it are gone when the next takes over.
+
+        On a cluster that takes until the node is noticed to be missing; here nothing is
+        sent in the meantime. No policy is in force afterwards.
+        """
+        node = next(iter(announcers(self.scenario, self.network, self._lost)), None)
+        if node is None:
+            raise TestbedError(
+                "no node answers for an address outside of the cluster; add a Service of type "
+                "LoadBalancer or with externalIPs"
+            )
+        self.lab.request("cut", namespace=node_namespace(node))
+        self._lost |= {node}
+        pods = tuple(pod for pod in self.scenario.pods if pod.node != node)
+        self.scenario = replace(self.scenario, pods=pods)
+        self._translate(anew=True)
+        self.apply(())
+        numbers = {one.name: number for number, one in enumerate(self.scenario.nodes)}
+        for next_, addresses in announcers(self.scenario, self.network, self._lost).items():
+            self.lab.request(
+                "announce",
+                namespace=node_namespace(next_),
+                addresses=addresses,
+                own=str(self.network.nodes[next_]),
+                mac=node_mac(numbers[next_]),
+            )
+        return node
 
     def facts(self, asked: Sequence[Client] = ()) -> None:
         """There is no cluster to tell of."""
@@ -230,7 +278,12 @@ class EmbeddedTestbed:
         return int(answer["returncode"])
 
     def _dial(self, probes: Sequence[Probe], deadline: float) -> list[_Attempt]:
-        answer = self.lab.request("probe", flows=self._flows(probes), deadline=deadline)
+        answer = self.lab.request(
+            "probe",
+            flows=self._flows(probes),
+            deadline=deadline,
+            names=self._names_outside(),
+        )
         return self._join(probes, answer["attempts"])
 
     def _flows(self, probes: Sequence[Probe]) -> list[tuple[str, str, int, str]]:
@@ -253,7 +306,11 @@ class EmbeddedTestbed:
                 end=attempt["end"],
                 elapsed_ms=attempt["elapsed_ms"],
                 detail=attempt["detail"],
-                decisions=evidence.get((probe.protocol, attempt["source_port"]), ()),
+                decisions=tuple(
+                    decision
+                    for port in attempt["ports"]
+                    for decision in evidence.get((probe.protocol, port), ())
+                ),
                 call=tuple(attempt["call"]) if attempt["call"] else None,
             )
             for probe, attempt in zip(probes, attempts, strict=True)
@@ -278,10 +335,13 @@ class EmbeddedTestbed:
         if verdict is Verdict.TIMEOUT and not attempt.dropped:
             verdict = Verdict.ERROR
             detail = "no answer, and no drop was recorded for it"
+        if attempt.end == "failed" and attempt.dropped:
+            verdict = Verdict.TIMEOUT  # behind a proxy, which told the client so
         return ProbeResult(
             verdict=verdict,
             backend=backend,
             application_source=attempt.call[1] if attempt.call else None,
+            forwarded_for=attempt.call[2] if attempt.call else None,
             decisions=attempt.decisions,
             elapsed_ms=attempt.elapsed_ms,
             detail=detail,
@@ -298,10 +358,7 @@ class EmbeddedTestbed:
 
     def _plan(self) -> Plan:
         prefix = self.dataplane.interface_prefix
-        workers = [
-            number for number, node in enumerate(self.scenario.nodes) if not node.control_plane
-        ]
-        announcer = workers[-1] if workers else 0
+        announced = announcers(self.scenario, self.network)
         return Plan(
             gateway=str(GATEWAY),
             prefix_length=NODE_CIDR.prefixlen,
@@ -315,7 +372,7 @@ class EmbeddedTestbed:
                     tunnel_mac=tunnel_mac(number),
                     return_mark=return_mark(number),
                     pod_cidr=str(self.network.node_pod_cidrs[node.name]),
-                    announced=tuple(self._announced()) if number == announcer else (),
+                    announced=announced.get(node.name, ()),
                     tunnel=str(self.network.tunnels[node.name]) if self._tunnel else None,
                     pods=tuple(
                         PodCable(
@@ -335,15 +392,6 @@ class EmbeddedTestbed:
             ),
         )
 
-    def _announced(self) -> Iterator[str]:
-        """Addresses of Services that one node, as kube-vip's leader, takes upon itself."""
-        addresses = (
-            str(address)
-            for service in self.scenario.services
-            for address in outside_addresses(self.network, service)
-        )
-        yield from dict.fromkeys(addresses)
-
     def _servers(self) -> list[dict[str, Any]]:
         return [
             {
@@ -353,6 +401,7 @@ class EmbeddedTestbed:
                 "protocol": str(port.protocol),
             }
             for pod in self.scenario.pods
+            if pod.program is None
             for port in pod.ports
             if port.protocol is not Protocol.SCTP
         ]
@@ -366,7 +415,16 @@ class EmbeddedTestbed:
             if address is not None:
                 for suffix in ("", ".svc", ".svc.cluster.local"):
                     names[f"{service.name}.{service.namespace}{suffix}"] = str(address)
+                names[_public_name(service)] = str(address)
                 names.setdefault(service.name, str(address))
+        return names
+
+    def _names_outside(self) -> dict[str, str]:
+        """Names for machines outside: of nodes, and public ones of Services."""
+        names = {node: str(address) for node, address in self.network.nodes.items()}
+        for service in self.scenario.services:
+            for address in outside_addresses(self.network, service):
+                names.setdefault(_public_name(service), str(address))
         return names
 
     @staticmethod
@@ -382,7 +440,7 @@ class _Attempt:
     elapsed_ms: float
     detail: str | None
     decisions: tuple[Decision, ...]
-    call: tuple[str, str] | None
+    call: tuple[str, str, str | None] | None
 
     @property
     def dropped(self) -> bool:
@@ -395,6 +453,15 @@ _VERDICTS = {
     "refused": Verdict.REFUSED,
     "failed": Verdict.ERROR,
 }
+
+
+def _public_name(service: Service) -> str:
+    """A name that stands for the ClusterIP inside and for the public address outside.
+
+    A DNS with two views gives such names (split horizon, RFC 8499); the domain is one for
+    documentation (RFC 2606).
+    """
+    return f"{service.name}.{service.namespace}.example"
 
 
 def _nft_version() -> str:

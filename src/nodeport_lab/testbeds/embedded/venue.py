@@ -25,6 +25,7 @@ class EmbeddedVenue:
 
     name = "embedded"
     protocols = frozenset({Protocol.TCP, Protocol.UDP})
+    loses_nodes = True
 
     @property
     def spread(self) -> int:

@@ -7,13 +7,16 @@ Pods are wired as Calico wires them: a /32 address, a default route by way of
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pyroute2.iproute.linux import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
+from pyroute2.netlink.rtnl.ifinfmsg import IFF_LOOPBACK
 
 from nodeport_lab.testbeds.embedded import namespaces
+from nodeport_lab.testbeds.embedded.announcing import announcement
 from nodeport_lab.testbeds.embedded.plan import Machine, NodeCable, Plan, PodCable
 
 POD_GATEWAY = "169.254.1.1"
@@ -80,6 +83,41 @@ def wire(plan: Plan) -> dict[str, int]:
     return made
 
 
+def cut(namespace: int) -> None:
+    """Take every cable of a node down: neither it nor its pods are reached any more."""
+    with namespaces.inside(namespace), IPRoute() as netlink:
+        for link in netlink.get_links():
+            if not link["flags"] & IFF_LOOPBACK:
+                netlink.link("set", index=link["index"], state="down")
+
+
+def announce(namespace: int, addresses: Sequence[str], own: str, mac: str) -> None:
+    """Let a node answer for more addresses, and tell everyone on its network so."""
+    with namespaces.inside(namespace):
+        with IPRoute() as netlink:
+            eth0 = _index(netlink, "eth0")
+            for address in addresses:
+                _take(netlink, eth0, address, own)
+        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as wire:
+            wire.bind(("eth0", 0))
+            for address in addresses:
+                wire.send(announcement(mac, address))
+
+
+def _take(netlink: IPRoute, eth0: int, address: str, own: str) -> None:
+    """Answer for an address that the interface does not have: the node calls under its own."""
+    netlink.route(
+        "replace",
+        type="local",
+        dst=address,
+        dst_len=32,
+        oif=eth0,
+        scope="host",
+        prefsrc=own,
+        table=_LOCAL_TABLE,
+    )
+
+
 def _wire_switch(netlink: IPRoute, plan: Plan, made: Mapping[str, int]) -> None:
     """The nodes' network, which is also the router to machines that are not on it."""
     _up(netlink, "lo")
@@ -113,17 +151,7 @@ def _wire_node(netlink: IPRoute, plan: Plan, node: NodeCable, made: Mapping[str,
     netlink.addr("add", index=eth0, address=node.address, prefixlen=plan.prefix_length)
     netlink.link("set", index=eth0, address=node.mac, state="up")
     for address in node.announced:
-        # Not an address of the interface: processes of the node call under the node's own.
-        netlink.route(
-            "add",
-            type="local",
-            dst=address,
-            dst_len=32,
-            oif=eth0,
-            scope="host",
-            prefsrc=node.address,
-            table=_LOCAL_TABLE,
-        )
+        _take(netlink, eth0, address, node.address)
     # Without a route that covers 169.254.1.1 by way of another interface, proxy ARP is silent.
     netlink.route("add", dst="default", gateway=plan.gateway)
     for pod in node.pods:
