@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+from support.users import manifests, pod
 
 from nodeport_lab.cells import Cell, as_client, enumerate_cells
 from nodeport_lab.dataplanes import DATAPLANES
@@ -229,3 +230,16 @@ def test_named_ports_and_ranges_are_matched_by_the_kernel(scenario: Scenario) ->
         Verdict.ALLOWED,
         Verdict.TIMEOUT,
     ]
+
+
+def test_more_pods_than_the_kernel_remembers_neighbours() -> None:
+    """Each call needs four neighbours; with over 1,024 in all, ARP loses some of them."""
+    many = [pod(f"client-{number}") for number in range(600)]
+    scenario = manifests(pod("server", port=8080), *many, nodes=3).scenario
+    callers = [one for one in scenario.pods if one.name != "server"]
+    with EmbeddedTestbed(scenario, DATAPLANES["calico-iptables"], {}) as running:
+        address = str(running.network.pods["shop/server"])
+        probes = [Probe(as_client(one), address, 8080, Protocol.TCP) for one in callers]
+        results = running.probe(probes, 1.0)
+
+    assert [] == [result for result in results if result.verdict is not Verdict.ALLOWED]

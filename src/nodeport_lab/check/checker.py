@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -248,7 +248,8 @@ def _without_bystanders(
 class _Asking:
     """Asks every dataplane, several at a time, placement by placement.
 
-    Remedies are sought while a placement is wired, so that nothing is wired twice.
+    Few pods are wired in all placements at once. Remedies are sought while a placement is
+    wired, so that nothing is wired twice.
     """
 
     request: Request
@@ -266,39 +267,58 @@ class _Asking:
 
     def ask(self) -> Self:
         """Ask, and fill in what was answered."""
-        pods = len(self.placements[0].manifests.scenario.pods)
-        at_once = len(self.dataplanes) if pods <= _SMALL else os.cpu_count() or 1
-        with ExitStack() as stack, ThreadPoolExecutor(at_once) as pool:
-            sessions = {
-                name: stack.enter_context(Session(dataplane, options, self.request.deadline))
-                for name, (dataplane, options) in self.dataplanes.items()
-            }
-            asked = zip(self.placements, self.plan.questions, strict=True)
-            for placed, questions in reversed(list(asked)):
-                if questions:
-                    self._ask_in(placed, questions, sessions, pool)
-            self.differing = [self._told(one, sessions) for one in differences(self.answers)]
+        asked = [
+            (placed, questions)
+            for placed, questions in zip(self.placements, self.plan.questions, strict=True)
+            if questions
+        ]
+        asked.reverse()
+        is_small = len(self.placements[0].manifests.scenario.pods) <= _SMALL
+        for some in [asked] if is_small else [[one] for one in asked]:
+            labs = len(self.dataplanes) * len(some)
+            at_once = labs if is_small else os.cpu_count() or 1
+            # The labs end first, so that nobody waits for their answers any more.
+            with ThreadPoolExecutor(at_once) as pool, ExitStack() as stack:
+                started = [self._start(*one, stack, pool) for one in some]
+                for placed, sessions, answers in started:
+                    self._finish(placed, sessions, answers, pool)
+        self.differing = [self._told(one) for one in differences(self.answers)]
         return self
 
-    def _ask_in(
+    def _start(
         self,
         placed: _Prepared,
         questions: Sequence[Question],
-        sessions: Mapping[str, Session],
+        stack: ExitStack,
         pool: ThreadPoolExecutor,
-    ) -> None:
+    ) -> tuple[_Prepared, Mapping[str, Session], Iterable[list[Answer]]]:
+        """Have every dataplane wired and asked in a placement."""
         scenario = placed.manifests.scenario
+        sessions = {
+            name: stack.enter_context(Session(dataplane, options, self.request.deadline))
+            for name, (dataplane, options) in self.dataplanes.items()
+        }
 
         def asked(session: Session) -> list[Answer]:
             session.place(scenario)
             return list(session.answers(questions, placed.name, scenario.policies, self._count))
 
-        made = dict(zip(sessions, pool.map(asked, sessions.values()), strict=True))
-        for name, answers in made.items():
-            self.answers[name] = [*answers, *self.answers.get(name, [])]
+        return placed, sessions, pool.map(asked, sessions.values())
+
+    def _finish(
+        self,
+        placed: _Prepared,
+        sessions: Mapping[str, Session],
+        answers: Iterable[list[Answer]],
+        pool: ThreadPoolExecutor,
+    ) -> None:
+        """Take what they answered; look for remedies."""
+        made = dict(zip(sessions, answers, strict=True))
+        for name, some in made.items():
+            self.answers[name] = [*some, *self.answers.get(name, [])]
         self.runs = [*(_run(sessions[name], placed, made[name]) for name in made), *self.runs]
         if self.request.remedies:
-            self._seek(differences(made), scenario, sessions, pool)
+            self._seek(differences(made), placed.manifests.scenario, sessions, pool)
 
     def _seek(
         self,
@@ -323,9 +343,12 @@ class _Asking:
             self.progress("trying rules", len(self._sought), len({*self._sought, *groups}))
             self._sought[group] = seek(some, start, sessions, scenario, pool)
 
-    def _told(self, one: Difference, sessions: Mapping[str, Session]) -> Finding:
+    def _told(self, one: Difference) -> Finding:
         placed = next(each for each in self.placements if each.name == one.placement)
-        networks = {name: _network(session, placed) for name, session in sessions.items()}
+        networks = {
+            name: _network(dataplane, options, placed)
+            for name, (dataplane, options) in self.dataplanes.items()
+        }
         sought = self._sought.get(_group(one))
         remedy = sought.remedy if sought else None
         real = self.request.subnets.get("nodes")
@@ -365,7 +388,7 @@ def _run(session: Session, placed: _Prepared, answers: Sequence[Answer]) -> Run:
     )
 
 
-def _network(session: Session, placed: _Prepared) -> Network:
+def _network(dataplane: Dataplane, options: Mapping[str, str], placed: _Prepared) -> Network:
     """The addresses of a dataplane in a placement."""
-    tunnel = session.dataplane.tunnel(session.options) is not None
+    tunnel = dataplane.tunnel(options) is not None
     return plan_network(placed.manifests.scenario, tunnel=tunnel)

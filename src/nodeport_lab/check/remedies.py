@@ -91,11 +91,14 @@ def seek(
         question, denial = some[0]
         if denial is None or len(chosen) == MOST_RULES:
             return Found(agrees=False)  # silent for another reason, or not worth a rule more
-        better = _extended(chosen, sessions[name], question, denial, scenario)
-        if better is None:
+        for candidate in _candidates(denial, question, scenario, sessions[name]):
+            better = _needed([*chosen, candidate])
+            after = _left(questions, better, sessions, policies, pool)
+            if _is_past(denial, question, after.get(name, ())):
+                chosen, left = better, after
+                break
+        else:
             return Found(agrees=False)
-        chosen = _needed(better)
-        left = _left(questions, chosen, sessions, policies, pool)
     return Found(tuple(chosen), agrees=True, asked=start.asked + len(questions))
 
 
@@ -122,21 +125,14 @@ def with_nodes_subnet(manifests: Sequence[dict[str, Any]], here: str, real: str)
                         peer["ipBlock"]["cidr"] = real
 
 
-def _extended(
-    chosen: Sequence[Candidate],
-    session: Session,
-    question: Question,
-    denial: Decision,
-    scenario: Scenario,
-) -> list[Candidate] | None:
-    """The rules and one more, with which a dataplane denies a question no more in that place."""
-    for candidate in _candidates(denial, question, scenario, session):
-        tried = [*chosen, candidate]
-        left = _asked(session, [question], [*scenario.policies, *_named(tried)])
-        after = left[0][1] if left else None
-        if not left or (after is not None and after.direction is not denial.direction):
-            return tried
-    return None
+def _is_past(
+    denial: Decision, question: Question, left: Sequence[tuple[Question, Decision | None]]
+) -> bool:
+    """Whether a question is denied no more in the place where it was."""
+    for other, after in left:
+        if other == question:
+            return after is not None and after.direction is not denial.direction
+    return True
 
 
 def _needed(chosen: Sequence[Candidate]) -> list[Candidate]:
