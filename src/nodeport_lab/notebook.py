@@ -439,6 +439,7 @@ def paste_remedy(*runs: Run) -> None:
         {
             "remedy-table": remedy_table(*runs),
             **remedied.outcome_values(runs),
+            **remedied.dataplane_values(runs),
             **claim_values(_remedy_statuses(runs)),
         }
     )
@@ -446,7 +447,13 @@ def paste_remedy(*runs: Run) -> None:
 
 def paste_sources(*runs: Run) -> None:
     """Let chapters refer to whose address arrived in each stage."""
-    _paste({"sources-table": sources_table(*runs), **remedied.source_values(runs)})
+    _paste(
+        {
+            "sources-table": sources_table(*runs),
+            **remedied.source_values(runs),
+            **remedied.kept_values(runs),
+        }
+    )
 
 
 def _paste(values: Mapping[str, object]) -> None:

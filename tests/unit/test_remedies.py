@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from nodeport_lab.dataplanes import DATAPLANES
 from nodeport_lab.experiment import questions_of, suite_scenario
 from nodeport_lab.model import (
     Action,
@@ -17,9 +18,13 @@ from nodeport_lab.model import (
     Run,
     Verdict,
 )
-from nodeport_lab.remedies import REMEDIES, Remedy
+from nodeport_lab.remedies import BYSTANDERS, REMEDIES, Remedy
 from nodeport_lab.report.remedies import (
+    by_configuration,
+    dataplane_values,
+    kept_values,
     outcome_values,
+    policies_table,
     remedy_table,
     source_values,
     sources_table,
@@ -163,3 +168,120 @@ def test_whose_address_arrives_is_told_without_policy() -> None:
     assert {"seen/before/pod/calico-iptables": "client pod"} == source_values(
         [replace(run, observations=tuple(open_))]
     )
+
+
+def outside(control: Verdict, verdict: Verdict, policy: str = "no-policy") -> Observation:
+    """A connection of a machine outside."""
+    known = cell("external", "dev-worker3", Relation.THIRD_NODE, verdict)
+    return replace(known, policy=policy, client_node=None, control=control)
+
+
+def test_prose_takes_the_dataplanes_where_a_stage_works() -> None:
+    """`works` if every way that there is was let through, `opened` if any was."""
+    some = [
+        before("calico-iptables", Verdict.ALLOWED, Verdict.TIMEOUT, Verdict.TIMEOUT),
+        before("calico-ebpf", Verdict.ALLOWED, Verdict.ALLOWED, Verdict.ALLOWED),
+        before("cilium", Verdict.TIMEOUT, Verdict.TIMEOUT, Verdict.TIMEOUT),
+    ]
+
+    assert {
+        "works/before/podselector-server/pod": "calico-ebpf",
+        "opened/before/podselector-server/pod": "calico-iptables and calico-ebpf",
+    } == dataplane_values(some)
+
+
+def test_every_dataplane_is_said_only_where_all_were_asked() -> None:
+    """Three of three is not all that there are."""
+    everywhere = [before(name, *[Verdict.ALLOWED] * 3) for name in DATAPLANES]
+
+    values = dataplane_values(everywhere)
+    assert "every dataplane" == values["works/before/podselector-server/pod"]
+    values = dataplane_values(everywhere[:3])
+    assert (
+        "calico-iptables, calico-nftables and calico-ebpf"
+        == (values["works/before/podselector-server/pod"])
+    )
+
+
+def test_a_call_without_a_path_is_counted_and_no_failure_of_the_policy() -> None:
+    """Machines outside are told together."""
+    run = before("cilium", *[Verdict.ALLOWED] * 3)
+    cells = (
+        outside(Verdict.ALLOWED, Verdict.ALLOWED),
+        outside(Verdict.ERROR, Verdict.ERROR),
+        outside(Verdict.ALLOWED, Verdict.ALLOWED, "ingress-ipblock-external"),
+        outside(Verdict.ERROR, Verdict.ERROR, "ingress-ipblock-external"),
+    )
+    values = dataplane_values([replace(run, suite="remedy-local-after", observations=cells)])
+
+    assert "cilium" == values["works/after/ingress-ipblock-external/machine"]
+    assert "1 of 2" == values["lost/after/machine"]
+
+
+def test_prose_takes_the_dataplanes_where_the_caller_is_seen() -> None:
+    """Seen once as somebody else is not kept."""
+    run = before("cilium", *[Verdict.ALLOWED] * 3)
+    (part,) = staged([replace(run, suite="remedy-local-after")])
+    node = part.names.network.nodes["dev-worker3"]
+
+    def seen(address: object) -> Observation:
+        door = Decision(
+            Direction.INGRESS,
+            "dev-worker",
+            "to-container",
+            f"{address}:1024",
+            "10.244.1.2:8080",
+            None,
+            "not-selected",
+            Action.ALLOW,
+        )
+        return replace(
+            outside(Verdict.ALLOWED, Verdict.ALLOWED),
+            decisions=(door,),
+            application_source=f"{address}:1024",
+        )
+
+    def kept(*cells: Observation) -> dict[str, str]:
+        return kept_values([replace(run, suite="remedy-local-after", observations=cells)])
+
+    assert {"kept/after/machine": "cilium"} == kept(seen("203.0.113.10"))
+    assert {"kept/after/machine": "none"} == kept(seen("203.0.113.10"), seen(node))
+
+
+def test_what_a_policy_has_to_allow_is_read_from_the_manifest() -> None:
+    """Whom it selects, and each peer with its ports."""
+    run = replace(
+        before("cilium", *[Verdict.ALLOWED] * 3), suite="remedy-both-peers-besides-match-mode"
+    )
+
+    assert [
+        ("both", ["pods app=client", "to ipBlock 172.18.0.0/24\nto pods app=hello"]),
+        (
+            "both-with-ports",
+            [
+                "pods app=client",
+                "to ipBlock 172.18.0.0/24, port 30080/TCP\nto pods app=hello, port 8080/TCP",
+            ],
+        ),
+    ] == [(name, [one.words for one in cells]) for name, cells in policies_table([run]).rows]
+
+
+def test_stages_of_one_configuration_are_held_against_a_claim_together() -> None:
+    """Their cells as one run."""
+    one = before("cilium", *[Verdict.ALLOWED] * 3)
+    (together,) = by_configuration([one, replace(one, suite="remedy-cluster-ip-after")])
+
+    assert 6 == len(together.observations)
+
+
+def test_nothing_documented_or_claimed_is_about_a_bystander() -> None:
+    """Each workload that remedies add is either a client, another copy of the server, or one."""
+    added = {
+        pod.workload
+        for remedy in REMEDIES.values()
+        for stage in remedy.stages
+        for pod in suite_scenario(SUITES[remedy.suite(stage)]).pods
+        if pod.ports and dict(pod.labels).get("app") != "hello"
+    }
+
+    assert added == BYSTANDERS

@@ -14,8 +14,9 @@ from rich.console import Group
 from rich.table import Table as Layout
 from rich.text import Text
 
+from nodeport_lab.dataplanes import DATAPLANES
 from nodeport_lab.experiment import suite_scenario
-from nodeport_lab.model import Client, Direction, NetworkPolicy, Observation, Run
+from nodeport_lab.model import Client, Direction, NetworkPolicy, Observation, Run, Verdict
 from nodeport_lab.remedies import REMEDIES, Remedy, Stage
 from nodeport_lab.report.atlas import Kind, kinds_of
 from nodeport_lab.report.changes import NO_PATH, outcome_cell
@@ -29,6 +30,9 @@ from nodeport_lab.testbeds.embedded.addressing import plan_network
 from nodeport_lab.variations import split, vary
 
 OF = " of "
+ALLOWED = str(Verdict.ALLOWED)
+OWN = frozenset({"client", "client pod"})
+"""What policy sees, in words, where the caller's own address arrives."""
 _Way = tuple[Kind, str]
 """Who dials, and what."""
 
@@ -58,11 +62,16 @@ class Staged:
                 way = f"{cell.target}{OF}{cell.server}" if several else cell.target
                 yield run.dataplane, cell.policy, (kinds[cell.client], way), cell
 
-    def by_client(self) -> Iterator[tuple[str, str, str, Observation]]:
-        """Dataplane, policy, who in words, and cell of every connection."""
+    def by_client(self, machines: str = "") -> Iterator[tuple[str, str, str, Observation]]:
+        """Dataplane, policy, who in words, and cell of every connection.
+
+        Args:
+            machines: what machines outside are called together; empty: each by its place.
+        """
         for dataplane, policy, (kind, way), cell in self.observations():
+            who = machines if machines and cell.client_node is None else kind.who
             _, of, server = way.partition(OF)
-            yield dataplane, policy, f"{kind.who} to {server}" if of else kind.who, cell
+            yield dataplane, policy, f"{who} to {server}" if of else who, cell
 
 
 def staged(runs: Iterable[Run]) -> tuple[Staged, ...]:
@@ -193,6 +202,50 @@ def source_values(runs: Sequence[Run]) -> dict[str, str]:
         for dataplane, _, who, cell in part.by_client()
         if cell.outcome != NO_PATH
     )
+
+
+def dataplane_values(runs: Sequence[Run]) -> dict[str, str]:
+    """Name -> dataplanes, in words, or counts, machines outside together.
+
+    `works/{stage}/{policy}/{who}`: where all connections that have a path were allowed.
+    `opened/...`: where any was. `lost/{stage}/{who}`: how many have no path there.
+    """
+    found: defaultdict[str, defaultdict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for part in staged(runs):
+        for dataplane, policy, who, cell in part.by_client(machines="machine"):
+            found[f"{part.stage.name}/{policy}/{who}"][dataplane].append(cell.outcome)
+    values: dict[str, str] = {}
+    for name, by_dataplane in found.items():
+        ways = {one: set(outcomes) - {NO_PATH} for one, outcomes in by_dataplane.items()}
+        values[f"works/{name}"] = _places(one for one, way in ways.items() if way == {ALLOWED})
+        values[f"opened/{name}"] = _places(one for one, way in ways.items() if ALLOWED in way)
+        stage, policy, who = name.split("/")
+        if policy == CONTROL:
+            counts = {
+                f"{outcomes.count(NO_PATH) or 'none'} of {len(outcomes)}": None
+                for outcomes in by_dataplane.values()
+            }
+            values[f"lost/{stage}/{who}"] = " or ".join(counts)
+    return values
+
+
+def kept_values(runs: Sequence[Run]) -> dict[str, str]:
+    """`kept/{stage}/{who}` -> where the server's policy always saw the caller's own address."""
+    found: defaultdict[str, defaultdict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for part in map(_without_policy, staged(runs)):
+        for dataplane, _, who, cell in part.by_client(machines="machine"):
+            if cell.outcome != NO_PATH:
+                found[f"kept/{part.stage.name}/{who}"][dataplane].add(_seen(part, cell)[0])
+    return {
+        name: _places(one for one, seen in by_dataplane.items() if seen <= OWN)
+        for name, by_dataplane in found.items()
+    }
+
+
+def _places(found: Iterable[str]) -> str:
+    """Dataplanes in words; that all are meant is said only where all were asked."""
+    names = tuple(found)
+    return "every dataplane" if set(names) == set(DATAPLANES) else listed(names) or "none"
 
 
 def for_terminal(runs: Sequence[Run]) -> Group:
