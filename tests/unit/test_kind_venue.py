@@ -24,7 +24,16 @@ from nodeport_lab.cli.up import up_command
 from nodeport_lab.dataplanes import DATAPLANES
 from nodeport_lab.errors import LabError, ManifestError, PrerequisiteError
 from nodeport_lab.testbeds.cluster.connection import Connection
-from nodeport_lab.testbeds.kind import KindVenue, cluster, installation, lock, observing, state
+from nodeport_lab.testbeds.kind import (
+    KindVenue,
+    cluster,
+    existing,
+    installation,
+    lock,
+    observing,
+    state,
+    steps,
+)
 from nodeport_lab.testbeds.kind.state import Asked, State
 
 CILIUM = DATAPLANES["cilium"]
@@ -41,9 +50,9 @@ def made(*, finished: bool = True) -> State:
     options = CILIUM.complete({"policyCIDRMatchMode": "nodes"})
     asked = Asked("docker", "cilium", options, {"nodes": [{"role": "worker"}]}, {})
     found = State("dev", asked, reachable=True, containers={"id1": "dev-worker"})
-    found = replace(found, images={"a:v1": "mirror/a:v1"}).stepped(cluster.CREATE, 60)
+    found = replace(found, images={"a:v1": "mirror/a:v1"}).stepped(steps.CREATE, 60)
     if finished:
-        found = found.stepped(cluster.INSTALL, 20).stepped(cluster.WAIT, 30)
+        found = found.stepped(steps.INSTALL, 20).stepped(steps.WAIT, 30)
     state.save(found)
     return found
 
@@ -280,7 +289,7 @@ def test_a_run_holds_the_clusters_lock() -> None:
     with lock.held("dev", "nodeport-lab up"), pytest.raises(PrerequisiteError, match="in use"):
         found.open().__enter__()
     with found.open(), pytest.raises(PrerequisiteError, match=r"in use by nodeport-lab run \(pro"):
-        cluster.down("dev")
+        existing.down("dev")
 
 
 def test_single_images_come_from_the_command_line_and_the_environment(

@@ -16,9 +16,9 @@ from nodeport_lab.dataplanes import find_dataplane
 from nodeport_lab.experiment import suite_scenario
 from nodeport_lab.suites import SUITES
 from nodeport_lab.testbeds.kind import cluster, overrides
-from nodeport_lab.testbeds.kind.cluster import Progress
 from nodeport_lab.testbeds.kind.request import Request
 from nodeport_lab.testbeds.kind.state import State
+from nodeport_lab.testbeds.kind.steps import INSTALL, Progress
 from nodeport_lab.testbeds.kind.venue import DEFAULT_NAME, KindVenue
 
 _PANEL = "Instead of what is pinned"
@@ -145,7 +145,7 @@ def up_command(  # noqa: PLR0913, PLR0917 - one parameter per option
     try:
         with _shown() as progress:
             made = cluster.up(asked, progress)
-            if cluster.INSTALL in made.steps:  # without a CNI plugin no pod can start
+            if INSTALL in made.steps:  # without a CNI plugin no pod can start
                 made = cluster.deployed(made, progress, lambda: _deploy(name))
     except KeyboardInterrupt:
         err.print(
