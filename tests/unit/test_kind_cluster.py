@@ -511,6 +511,16 @@ def test_what_is_pinned_by_its_tag_is_remembered(bench: Bench) -> None:
     assert bench.up(bench.request("calico-iptables")).unpinned == made.unpinned
 
 
+def test_calicos_operator_takes_another_registry_for_all_of_its_images(bench: Bench) -> None:
+    """It makes the references itself, and what is listed are those."""
+    own = overrides.stated(calico_registry="mirror.example/").over(bench.overrides)
+    made = bench.up(bench.request("calico-iptables", overrides=own))
+    assert bench.api.applied[-1]["spec"]["registry"] == "mirror.example/"
+    assert "mirror.example/calico/node:v3.32.1" in made.unpinned
+    assert made.unpinned[0] == "quay.io/tigera/operator:v1"
+    assert not any("quay.io/calico" in one for one in made.unpinned)
+
+
 def test_another_version_of_calico_is_used_without_checksums_and_says_so(bench: Bench) -> None:
     """Its files are those of its own tag, or the user's; its images those of its operator."""
     own = {name: {"url": one["url"]} for name, one in bench.overrides.manifests.items()}
