@@ -408,7 +408,17 @@ def test_without_a_cni_plugin_up_waits_for_the_api_only_and_can_install_it_later
     bench.api.missing.add("cilium")
     made = bench.up(bench.request(skip_cni=True))
     assert list(made.steps) == [steps.CHECK, steps.CREATE, steps.WAIT]
-    assert existing.status("dev", opened=bench.opened).ready is None
+    bench.api.missing.add("coredns")
+    found = existing.status("dev", opened=bench.opened)
+    assert found.ready is False
+    assert "has installed no CNI plugin, and waits for yours" in str(found.said)
+    deployments: list[str] = []
+    cluster.deployed(made, bench.progress, lambda: deployments.append("x"), opened=bench.opened)
+    assert deployments == []
+    bench.api.missing.remove("coredns")
+    assert existing.status("dev", opened=bench.opened).ready is True
+    cluster.deployed(made, bench.progress, lambda: deployments.append("x"), opened=bench.opened)
+    assert deployments == ["x"]
     with pytest.raises(PrerequisiteError, match="program helm is missing"):
         bench.up()
 

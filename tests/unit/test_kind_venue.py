@@ -262,13 +262,19 @@ def run(command: Any, *arguments: str) -> tuple[int, str]:  # noqa: ANN401 - a c
     return ended.exit_code, ended.output
 
 
+def stand_in(monkeypatch: pytest.MonkeyPatch, api: Api) -> None:
+    """Have the commands meet a stand-in API."""
+    opened = partial(cast("Any", lambda *_: api))
+    for module, name in ((cluster, "up"), (cluster, "deployed"), (existing, "status")):
+        monkeypatch.setattr(module, name, partial(getattr(module, name), opened=opened))
+
+
 def test_the_commands_say_what_they_did(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Up without a CNI plugin needs no API here; status then cannot know."""
+    """A cluster that waits for its user's CNI plugin; its API is a stand-in."""
     programs = Programs(tmp_path / "bin")
     programs.link_tools()
     monkeypatch.setenv("PATH", programs.path)
-    api = cast("Connection", Api())
-    monkeypatch.setattr(cluster, "up", partial(cluster.up, opened=lambda *_: api))
+    stand_in(monkeypatch, Api(missing={"coredns"}))
     code, told = run(up_command, "-d", "cilium", "--skip-cni")
     assert code == 0, told
     assert "create nodes: 0.0 s" in told
@@ -277,7 +283,8 @@ def test_the_commands_say_what_they_did(tmp_path: Path, monkeypatch: pytest.Monk
     assert code == 1
     assert "cilium ciliumVersion=1.18" in told
     assert all(f"{node}: runs" in told for node in NODES)
-    assert "not known to be ready: no CNI plugin was installed by nodeport-lab" in told
+    waits = "nodeport-lab has installed no CNI plugin, and waits for yours"
+    assert f"not ready: Deployment kube-system/coredns is not rolled out; {waits}" in told
     assert run(down_command) == (0, f"Removed {', '.join(NODES)}.\n")
     assert run(down_command) == (0, "There is no cluster dev; nothing to remove.\n")
 
@@ -300,8 +307,7 @@ def test_single_images_come_from_the_command_line_and_the_environment(
     programs.link_tools()
     monkeypatch.setenv("PATH", programs.path)
     monkeypatch.setenv("NODEPORT_LAB_IMAGES", "docker.io/curlimages/curl=mirror/curl:8")
-    api = cast("Connection", Api())
-    monkeypatch.setattr(cluster, "up", partial(cluster.up, opened=lambda *_: api))
+    stand_in(monkeypatch, Api(missing={"coredns"}))
     code, told = run(up_command, "-d", "cilium", "--skip-cni", "--node-image", "mirror/n:v1.36.4")
     assert code == 0, told
     listed = "pinned by tag only, without a checksum: mirror/n:v1.36.4, mirror/curl:8"

@@ -18,7 +18,7 @@ from nodeport_lab.suites import SUITES
 from nodeport_lab.testbeds.kind import cluster, overrides
 from nodeport_lab.testbeds.kind.request import Request
 from nodeport_lab.testbeds.kind.state import State
-from nodeport_lab.testbeds.kind.steps import INSTALL, Progress
+from nodeport_lab.testbeds.kind.steps import Progress
 from nodeport_lab.testbeds.kind.venue import DEFAULT_NAME, KindVenue
 
 _PANEL = "Instead of what is pinned"
@@ -157,8 +157,7 @@ def up_command(  # noqa: PLR0913, PLR0917 - one parameter per option
     try:
         with _shown() as progress:
             made = cluster.up(asked, progress)
-            if INSTALL in made.steps:  # without a CNI plugin no pod can start
-                made = cluster.deployed(made, progress, lambda: _deploy(name))
+            made = cluster.deployed(made, progress, lambda: _deploy(name))
     except KeyboardInterrupt:
         err.print(
             f"nodeport-lab: interrupted; {cluster.what_is_left(name)}",

@@ -25,7 +25,7 @@ from nodeport_lab.testbeds.kind import (
     state,
 )
 from nodeport_lab.testbeds.kind.engine import Engine
-from nodeport_lab.testbeds.kind.existing import Connect, connect, not_ours
+from nodeport_lab.testbeds.kind.existing import Connect, connect, lacking, not_ours
 from nodeport_lab.testbeds.kind.images import Images
 from nodeport_lab.testbeds.kind.request import Plan, Request
 from nodeport_lab.testbeds.kind.state import State
@@ -90,13 +90,17 @@ def _up(asked: Request, progress: Progress, opened: Connect) -> State:
         raise TestbedError(f"{error}; {what_is_left(asked.name)}") from error
 
 
-def deployed(made: State, progress: Progress, deploy: Callable[[], None]) -> State:
-    """The last step of `up`, on a cluster that is ready.
+def deployed(
+    made: State, progress: Progress, deploy: Callable[[], None], *, opened: Connect = connect
+) -> State:
+    """The last step of `up`; not taken while a CNI plugin of the user's own is awaited.
 
     Raises:
         LabError: it fails; says what is left.
     """
     try:
+        if INSTALL not in made.steps and lacking(made, opened) is not None:
+            return made
         with timed(DEPLOY, progress) as seconds:
             deploy()
     except LabError as error:
@@ -266,13 +270,13 @@ def _wait(plan: Plan, connection: Connection, progress: Progress, *, installed: 
                 connection.version()
                 return True
             wanted = len(plan.asked.configuration["nodes"])
-            lacking = observing.missing(connection, plan.asked.dataplane, wanted)
+            said = observing.missing(connection, plan.asked.dataplane, wanted)
         except ClusterError as error:
-            lacking = str(error)  # an API server under load may miss an answer
-        if lacking != last[0]:
-            last[0] = lacking
-            progress(WAIT, lacking)
-        return None if lacking else True
+            said = str(error)  # an API server under load may miss an answer
+        if said != last[0]:
+            last[0] = said
+            progress(WAIT, said)
+        return None if said else True
 
     def complaint() -> str:
         try:

@@ -72,19 +72,28 @@ def status(name: str, *, opened: Connect = connect) -> Status:
     if found.containers is None:
         said = f"it is half-made; remove it with: nodeport-lab down --name {name}"
         return Status(found, nodes, ready=False, said=said)
-    if INSTALL not in found.steps:
-        said = "no CNI plugin was installed by nodeport-lab"
-        return Status(found, nodes, ready=None, said=said)
     try:
-        connection = opened(found.kubeconfig, found.context)
-        try:
-            wanted = len(found.asked.configuration["nodes"])
-            lacking = observing.missing(connection, found.asked.dataplane, wanted)
-        finally:
-            connection.close()
+        lacks = lacking(found, opened)
     except LabError as error:
         return Status(found, nodes, ready=None, said=str(error))
-    return Status(found, nodes, ready=lacking is None, said=lacking)
+    if lacks is not None and INSTALL not in found.steps:
+        lacks = f"{lacks}; nodeport-lab has installed no CNI plugin, and waits for yours"
+    return Status(found, nodes, ready=lacks is None, said=lacks)
+
+
+def lacking(found: State, opened: Connect = connect) -> str | None:
+    """The first thing that a cluster lacks until it is ready; None: nothing.
+
+    Raises:
+        LabError: its API does not answer.
+    """
+    connection = opened(found.kubeconfig, found.context)
+    try:
+        wanted = len(found.asked.configuration["nodes"])
+        dataplane = found.asked.dataplane if INSTALL in found.steps else None
+        return observing.missing(connection, dataplane, wanted)
+    finally:
+        connection.close()
 
 
 def remembered(name: str) -> State:
