@@ -28,7 +28,7 @@ from nodeport_lab.suites import SUITES
 from nodeport_lab.testbeds.cluster import ownership
 from nodeport_lab.testbeds.cluster.ownership import RUN_LABEL
 from nodeport_lab.testbeds.cluster.venue import Choices
-from nodeport_lab.testbeds.kind import KindVenue, cluster, state
+from nodeport_lab.testbeds.kind import KindVenue, cluster, state, steps
 from nodeport_lab.testbeds.kind.keeping import RUN
 from nodeport_lab.testbeds.kind.state import Asked, State
 
@@ -88,7 +88,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     made = State(
         "dev", asked, reachable=False, containers={"id1": "worker-x"}, versions={"kind": "0.33.0"}
     )
-    for step in (cluster.CREATE, cluster.INSTALL, cluster.WAIT):
+    for step in (steps.CREATE, steps.INSTALL, steps.WAIT):
         made = made.stepped(step, 1)
     state.save(made)
     served = ServedCluster()
@@ -225,8 +225,8 @@ def test_the_step_is_timed_and_a_failure_says_what_is_left(bench: Bench) -> None
     found = state.load("dev")
     assert found is not None
     made = cluster.deployed(found, progress, bench.deploy)
-    assert [cluster.DEPLOY, cluster.DEPLOY] == [step for step, _ in told]
-    assert cluster.DEPLOY in made.steps
+    assert [steps.DEPLOY, steps.DEPLOY] == [step for step, _ in told]
+    assert steps.DEPLOY in made.steps
     assert made == state.load("dev")
     bench.served.enforces = False
     with pytest.raises(LabError, match=r"policy is not enforced.*nodeport-lab down --name dev"):

@@ -108,10 +108,19 @@ class Plan:
             workloads=images.of_workloads(),
             manifests=named,
             chart=images.of_chart(files[0], self.values) if files and not calico else {},
-            made=tuple(one for one in self.made if one not in named) if files else (),
+            made=self._made(named) if files else (),
             overrides=self.request.overrides.images,
             loaded=self.loaded,
         )
+
+    def _made(self, named: Sequence[str]) -> tuple[str, ...]:
+        """What Calico's operator asks for; its own image is named by a manifest."""
+        own = {parts(image)[0] for image in named}
+        rest = [image for image in self.made if parts(image)[0] not in own]
+        if not rest:
+            return ()
+        _, wanted = self.objects
+        return images.of_operator(rest, wanted["spec"])
 
     @property
     def unverified(self) -> list[str]:

@@ -13,8 +13,9 @@ from nodeport_lab.testbeds.cluster.connection import Connection
 from nodeport_lab.testbeds.cluster.facts import Fact
 from nodeport_lab.testbeds.cluster.venue import Choices, ClusterSetUp, ClusterVenue
 from nodeport_lab.testbeds.kind import keeping, lock
-from nodeport_lab.testbeds.kind.cluster import WAIT, remembered
+from nodeport_lab.testbeds.kind.existing import remembered
 from nodeport_lab.testbeds.kind.keeping import Keeping
+from nodeport_lab.testbeds.kind.steps import WAIT
 
 DEFAULT_NAME = "dev"
 _SOURCE = "as asked for by nodeport-lab up"
