@@ -346,6 +346,7 @@ def test_two_commands_do_not_change_one_cluster_at_once(bench: Bench) -> None:
             bench.up()
         with pytest.raises(PrerequisiteError, match=told):
             existing.down("dev")
+        assert "is left to nodeport-lab up" in cluster.what_is_left("dev")
         found = existing.status("dev", opened=bench.opened)
         assert found.said == f"nodeport-lab up (process {process.pid}) is at work on it"
         process.kill()  # with no chance to unlock anything

@@ -35,6 +35,10 @@ TOLD = (
         (NO_IMAGE, TOLD),
         ("some progress\nERROR: no nodes found\n", "no nodes found"),
         ("only this\n", "only this"),
+        (
+            "warning\nError: kubernetes cluster unreachable: EOF\n",
+            "kubernetes cluster unreachable: EOF",
+        ),
         ("", "exit code 1"),
     ],
 )

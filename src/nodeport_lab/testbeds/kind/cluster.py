@@ -110,6 +110,9 @@ def deployed(
 
 def what_is_left(name: str) -> str:
     """What there is of a cluster after `up` has failed or was interrupted, in one sentence."""
+    working = lock.holder(name)
+    if working is not None:
+        return f"the cluster {name} is left to {working}"
     try:
         found = state.load(name)
         if found is None:

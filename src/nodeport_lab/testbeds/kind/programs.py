@@ -19,6 +19,7 @@ from nodeport_lab.errors import PrerequisiteError, TestbedError
 
 _BELOW = "Command Output:"  # before what kind quotes of the engine
 _COMMAND = re.compile(r'command "(\S+ \S+)[^\n]*" failed with error: exit status \d+')
+_OWN_ERROR = re.compile(r"^error: ", re.IGNORECASE)  # kind shouts, helm and podman do not
 _TELLING = re.compile(r"\berror(:| response)", re.IGNORECASE)
 _REMEDIES = {
     "kind": "install it from https://kind.sigs.k8s.io/docs/user/quick-start/#installation",
@@ -54,7 +55,7 @@ class Ended:
         own = next((line for line in said if line.lower().startswith("error")), said[-1])
         below = _lines(text.partition(_BELOW)[2])
         cause = next((line for line in below if _TELLING.search(line)), "".join(below[:1]))
-        told = _COMMAND.sub(r"`\1` failed", own.removeprefix("ERROR: "))
+        told = _COMMAND.sub(r"`\1` failed", _OWN_ERROR.sub("", own))
         return f"{told} ({cause})" if cause else told
 
 
