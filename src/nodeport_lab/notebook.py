@@ -35,8 +35,10 @@ from nodeport_lab.errand import Errand
 from nodeport_lab.errors import NotebookError, UnknownNameError
 from nodeport_lab.manifests.users import read_users_files
 from nodeport_lab.model import Client, Run, Scenario
+from nodeport_lab.remedies import PREFIX, REMEDIES
 from nodeport_lab.report import advice_text, changes, claim_tables, tables
 from nodeport_lab.report import atlas as atlases
+from nodeport_lab.report import remedies as remedied
 from nodeport_lab.report.atlas import Atlas, Part, Seen
 from nodeport_lab.report.check_page import Shown
 from nodeport_lab.report.published import publish
@@ -163,6 +165,26 @@ def run_each(
             for configuration in one["configurations"]
         ]
     return _answered(questions, testbed, deadline)
+
+
+def run_remedy(
+    name: str,
+    dataplanes: Sequence[str] | None = None,
+    *,
+    testbed: str = "embedded",
+    deadline: float = DEFAULT_DEADLINE,
+) -> list[Run]:
+    """Run every stage of a remedy, one run for each stage and dataplane.
+
+    Args:
+        name: its name.
+        dataplanes: names; None for all.
+        testbed: see `run`.
+        deadline: see `run`.
+    """
+    if name not in REMEDIES:
+        raise UnknownNameError("remedy", name, list(REMEDIES))
+    return run_suite(f"{PREFIX}{name}", dataplanes, testbed=testbed, deadline=deadline)
 
 
 def walk(  # noqa: PLR0913  # a connection, and how to ask about it
@@ -295,6 +317,21 @@ def claims_table(*runs: Run) -> Table:
     return claim_tables.claims_table(one for one in _statuses(runs) if not one.claim.sources)
 
 
+def remedy_table(*runs: Run) -> Table:
+    """What became of the connections in each stage of a remedy, dataplanes side by side."""
+    return remedied.remedy_table(runs)
+
+
+def sources_table(*runs: Run) -> Table:
+    """Whose address arrives at the server in each stage of a remedy."""
+    return remedied.sources_table(runs)
+
+
+def policies_table(*runs: Run) -> Table:
+    """What each policy of a remedy has to allow."""
+    return remedied.policies_table(runs)
+
+
 def versions(*runs: Run) -> None:
     """Print what the runs were made with; it belongs to the machine, not to the result."""
     for name, version in {key: one.versions[key] for one in runs for key in one.versions}.items():
@@ -386,6 +423,16 @@ def paste_claims(*runs: Run) -> None:
     found = _statuses(runs)
     ledger = claim_tables.ledger_table(found, _book_of_claims().report, RUNS_FROM_CHAPTERS)
     _paste({"claims-table": claims_table(*runs), "ledger-table": ledger, **claim_values(found)})
+
+
+def paste_remedy(*runs: Run) -> None:
+    """Let chapters refer to what became of the connections in each stage."""
+    _paste({"remedy-table": remedy_table(*runs), **remedied.outcome_values(runs)})
+
+
+def paste_sources(*runs: Run) -> None:
+    """Let chapters refer to whose address arrived in each stage."""
+    _paste({"sources-table": sources_table(*runs), **remedied.source_values(runs)})
 
 
 def _paste(values: Mapping[str, object]) -> None:

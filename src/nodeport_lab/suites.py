@@ -6,7 +6,7 @@ report stand in `manifests/`, those that a suite adds in `manifests/suites/`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -14,6 +14,7 @@ from nodeport_lab.cells import as_client, host_clients, outside_clients, pod_cli
 from nodeport_lab.dataplanes import DATAPLANES, Dataplane
 from nodeport_lab.errors import UnknownNameError
 from nodeport_lab.model import Client, Protocol, Scenario
+from nodeport_lab.remedies import PREFIX, REMEDIES, Remedy
 from nodeport_lab.variations import BACKEND, VARIATIONS
 
 Configuration = Mapping[str, str]
@@ -39,6 +40,8 @@ class Suite:
         policies: names; None for every policy of the folders.
         services: names of the Services that are dialled; None for all.
         protocol: of the ports that are dialled.
+        routes: the ways that are dialled; None for every way that there is.
+        together: all of its policies are in force at once.
     """
 
     name: str
@@ -51,6 +54,8 @@ class Suite:
     policies: tuple[str, ...] | None = None
     services: tuple[str, ...] | None = None
     protocol: Protocol = Protocol.TCP
+    routes: tuple[str, ...] | None = None
+    together: bool = False
 
 
 def everyone(scenario: Scenario) -> tuple[Client, ...]:
@@ -92,6 +97,28 @@ def every_combination(dataplane: Dataplane) -> tuple[Configuration, ...]:
             for other, needed in [options[name].requires.get(value, (name, value))]
         )
     )
+
+
+def _always(configuration: Configuration) -> Callable[[Dataplane], Sequence[Configuration]]:
+    return lambda _dataplane: (configuration,)
+
+
+def _stages(remedy: Remedy) -> Iterator[Suite]:
+    """A suite for each stage of a remedy, on every dataplane."""
+    for stage in remedy.stages:
+        yield Suite(
+            remedy.suite(stage),
+            f"{remedy.title}, {stage.name}: {stage.summary}",
+            remedy.cluster,
+            stage.folders,
+            stage.callers,
+            stage.dataplanes or tuple(DATAPLANES),
+            _always(stage.configuration),
+            stage.policies,
+            stage.services,
+            routes=stage.routes,
+            together=stage.together,
+        )
 
 
 SUITES: Mapping[str, Suite] = {
@@ -178,20 +205,39 @@ SUITES: Mapping[str, Suite] = {
             pod_clients,
             tuple(DATAPLANES),
         ),
+        *(suite for remedy in REMEDIES.values() for suite in _stages(remedy)),
     )
 }
 
 ALL = "all"
+EVERY_REMEDY = "remedies"
 
 
 def find_suites(name: str) -> tuple[Suite, ...]:
-    """The suite of that name; `all` is every suite but the report, which egress contains.
+    """The suite of that name, or those of a group.
+
+    `all` is every suite but the report, which egress contains; `remedies` is every stage of
+    every remedy, `remedy-NAME` those of one.
 
     Raises:
         UnknownNameError: there is none.
     """
-    if name == ALL:
-        return tuple(suite for suite in SUITES.values() if suite.name != "report")
+    groups = suite_groups()
+    if name in groups:
+        return tuple(SUITES[one] for one in groups[name])
     if name not in SUITES:
-        raise UnknownNameError("suite", name, [*SUITES, ALL])
+        raise UnknownNameError("suite", name, [*SUITES, *groups])
     return (SUITES[name],)
+
+
+def suite_groups() -> dict[str, tuple[str, ...]]:
+    """Name of a group -> the suites in it."""
+    by_remedy = {
+        f"{PREFIX}{remedy.name}": tuple(remedy.suite(stage) for stage in remedy.stages)
+        for remedy in REMEDIES.values()
+    }
+    return {
+        ALL: tuple(name for name in SUITES if name != "report"),
+        EVERY_REMEDY: tuple(name for names in by_remedy.values() for name in names),
+        **by_remedy,
+    }

@@ -31,9 +31,11 @@ RUNS = ROOT / "notebooks" / "runs"
 SPECS = load(ROOT / "notebooks")
 TEMPLATES = sorted((ROOT / "notebooks" / "templates").glob("*.ipynb"))
 SHOWING = re.compile(r"^lab\.(\w+)", re.MULTILINE)
-MEASURING = re.compile(r"\blab\.run(_all|_suite|_each)?\(")
+MEASURING = re.compile(r"\blab\.run(_all|_suite|_each|_remedy)?\(")
 """What makes runs; they are held to what is documented, and say what they were made with."""
-AT_ONE_GLANCE = {"heat_map", "atlas", "placement_table", "walk_figure", "check_report"}
+AT_ONE_GLANCE = {
+    *("heat_map", "atlas", "placement_table", "remedy_table", "walk_figure", "check_report"),
+}
 """One of these is in every notebook: what came out, before any detail."""
 
 

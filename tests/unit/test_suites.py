@@ -12,6 +12,7 @@ from nodeport_lab.dataplanes import DATAPLANES
 from nodeport_lab.errors import LabError, UnknownNameError
 from nodeport_lab.experiment import policy_names, questions_of, suite_scenario
 from nodeport_lab.model import ClientKind, Direction, Protocol, Relation
+from nodeport_lab.remedies import REMEDIES
 from nodeport_lab.suites import (
     SUITES,
     Suite,
@@ -128,7 +129,8 @@ def test_an_unknown_suite_lists_the_known_ones() -> None:
     with pytest.raises(UnknownNameError) as raised:
         find_suites("everything")
 
-    assert (*SUITES, "all") == raised.value.known
+    remedies = [f"remedy-{name}" for name in REMEDIES]
+    assert (*SUITES, "all", "remedies", *remedies) == raised.value.known
 
 
 def test_the_ingress_suite_has_every_kind_of_client_in_every_place() -> None:
