@@ -401,7 +401,7 @@ def test_the_ledger_names_who_says_it_and_links_to_the_runs() -> None:
     said, *_, shown = rows["X1"]
     assert said.links == (("the report, after somewhere#1", "https://example.org/1"),)
     assert shown == Cell("A walk", links=(("one", "../runs/one.html"), ("two", "../runs/two.html")))
-    said, status, *_ = rows["G1"]
+    said, status, _ = rows["G1"]
     assert said == Cell("So they say.", "Needs: A test.", links=((source.name, source.url),))
     assert status.words == "? untested"
 

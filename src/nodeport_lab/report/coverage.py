@@ -15,10 +15,10 @@ from nodeport_lab.model import Relation
 from nodeport_lab.report.table import Cell, Note, Row, Table
 
 TESTS: Mapping[str, frozenset[Relation]] = {
-    "its own node alone": frozenset({Relation.OWN_NODE}),
-    "other nodes alone": frozenset({Relation.OTHER_NODE, Relation.THIRD_NODE}),
-    "its own and the server's node": frozenset({Relation.OWN_NODE, Relation.OTHER_NODE}),
-    "its own and a third node": frozenset({Relation.OWN_NODE, Relation.THIRD_NODE}),
+    "its own node\nalone": frozenset({Relation.OWN_NODE}),
+    "other nodes\nalone": frozenset({Relation.OTHER_NODE, Relation.THIRD_NODE}),
+    "its own and\nthe server's": frozenset({Relation.OWN_NODE, Relation.OTHER_NODE}),
+    "its own and\na third": frozenset({Relation.OWN_NODE, Relation.THIRD_NODE}),
 }
 """Name of a test -> the nodes that it dials."""
 
