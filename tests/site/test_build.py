@@ -1,12 +1,14 @@
 """What a build refuses: runs that changed, warnings, and a site without pages."""
 
 import copy
+import re
 import subprocess
 import sysconfig
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+import yaml
 
 from nodeport_lab.book.build import build_site
 from nodeport_lab.book.execute import Executed
@@ -133,3 +135,35 @@ def test_status_page_tells_executed_from_stored() -> None:
     assert "Stored outputs" in stored
     assert "It cannot." in stored
     assert "| {doc}`/notebooks/runs/a` | stored |" in stored
+
+
+@pytest.mark.parametrize("url", ["", "https://github.com/owner/name"])
+def test_one_setting_names_the_repository(book: Path, url: str) -> None:
+    """Links to edit pages, map of the site and citation appear with the URL, and only with it."""
+    config = yaml.safe_load((repository_root() / "_config.yml").read_text(encoding="utf-8"))
+    config["repository"]["url"] = url
+    config["sphinx"]["config"] |= {"html_extra_path": ["CITATION.cff"], "bibtex_bibfiles": []}
+    (book / "_config.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    (book / "references.bib").touch()
+    (book / "CITATION.cff").write_text("cff-version: 1.2.0\n", encoding="utf-8")
+
+    html = build_html(book, book)
+    page = (html / "page.html").read_text(encoding="utf-8")
+    cited = (html / "CITATION.cff").read_text(encoding="utf-8")
+
+    assert bool(url) == ("https://github.com/owner/name/edit/main/page.md" in page)
+    assert bool(url) == ('rel="canonical" href="https://owner.github.io/name/page.html"' in page)
+    assert bool(url) == ("owner/name" in cited)
+    assert bool(url) == (html / "sitemap.xml").is_file()
+    if not url:
+        assert not re.search(r"https?://(?!creativecommons|www\.sphinx-doc)", page)
+
+
+def test_a_repository_that_is_none_fails_the_build(book: Path) -> None:
+    """Before any page is made, with the setting and the remedy."""
+    config = yaml.safe_load((repository_root() / "_config.yml").read_text(encoding="utf-8"))
+    config["repository"]["url"] = "somewhere"
+    (book / "_config.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
+
+    with pytest.raises(NotebookError, match=r"repository\.url in _config\.yml is 'somewhere'"):
+        build_html(book, book)

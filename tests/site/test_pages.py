@@ -6,8 +6,9 @@ the dark: opening is what takes time.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
@@ -142,3 +143,12 @@ def test_axe_finds_what_is_wrong(window: Window, site: Site) -> None:
 
     for rule in ("critical image-alt", "serious color-contrast", "serious summary-name"):
         assert rule in found
+
+
+def test_start_page_is_light(window: Window, site: Site) -> None:
+    """Less than 500 kB with all that it loads."""
+    window.open((site.html / "index.html").as_uri(), WIDE, "light")
+    window.page.wait_for_load_state("networkidle")
+    files = [Path(unquote(urlsplit(url).path)) for url in window.asked if url.startswith("file:")]
+    assert {".html", ".css", ".js", ".png", ".woff2"} == {path.suffix for path in files}
+    assert 500_000 > sum(path.stat().st_size for path in files)

@@ -6,8 +6,11 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import pydata_sphinx_theme
 import pytest
+from fontTools.ttLib import TTFont
 
+from nodeport_lab.book.lean import names_in_page
 from nodeport_lab.book.render import read
 from nodeport_lab.book.site import documents
 from nodeport_lab.dataplanes import DATAPLANES
@@ -104,6 +107,31 @@ def test_styles_load_nothing_from_another_host(site: Site) -> None:
         text = sheet.read_text(encoding="utf-8")
 
         assert [] == re.findall(r"(?:url\(|@import)\s*['\"]?(?:https?:)?//[^)\s]*", text), sheet
+
+
+def test_icons_of_pages_are_in_the_fonts(site: Site) -> None:
+    """What the site's fonts were left with is enough for every icon that a page names."""
+    theme = Path(pydata_sphinx_theme.__file__).parent / "theme" / "pydata_sphinx_theme" / "static"
+    rules = re.findall(
+        r'((?:\.fa-[\w-]+:before,?)+)\{content:"\\([0-9a-f]+)"',
+        (theme / "styles" / "pydata-sphinx-theme.css").read_text(encoding="utf-8"),
+    )
+    known = {
+        name: int(code, 16) for names, code in rules for name in re.findall(r"fa-[\w-]+", names)
+    }
+    named = {
+        name
+        for page in site.html.rglob("*.html")
+        for name in names_in_page(page.read_text(encoding="utf-8"))
+        if name in known
+    }
+    letters: set[int] = set()
+    for path in site.html.rglob("*.woff2"):
+        with TTFont(path) as font:
+            letters |= set(font.getBestCmap())
+
+    assert {"fa-magnifying-glass", "fa-chevron-down", "fa-list"} <= named
+    assert {known[name] for name in named} <= letters
 
 
 def test_images_are_described(page: Path) -> None:

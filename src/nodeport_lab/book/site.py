@@ -25,6 +25,8 @@ SOURCES = (
     "_extra",
     "_static",
     "CHANGELOG.md",
+    "CITATION.cff",
+    "LICENSE",
     "chapters",
     "examples",
     "index.md",
