@@ -8,6 +8,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from playwright.sync_api import Browser
 
+from nodeport_lab.book.catalogues import extract, faults, load
 from nodeport_lab.book.languages import ENGLISH, LANGUAGES, TRANSLATIONS, Language, address
 from nodeport_lab.book.site import documents
 from nodeport_lab.locations import repository_root
@@ -23,6 +24,16 @@ elements = cache(Elements)
 def place(site: Site, language: Language, page: str) -> Path:
     """The file of a page."""
     return site.html / language.folder / f"{page}.html"
+
+
+def test_no_sentence_of_the_book_is_without_translation() -> None:
+    """Chapters, start page, the text of runs, the theme's labels: `make catalogues` finds none."""
+    templates = extract(repository_root())
+
+    assert {"chapters", "index", "notebooks", "sphinx"} == set(templates)
+    for language in TRANSLATIONS:
+        for domain, template in templates.items():
+            assert [] == list(faults(template, load(repository_root(), language, domain)))
 
 
 @pytest.mark.parametrize("language", LANGUAGES, ids=lambda one: one.code)

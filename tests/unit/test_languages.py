@@ -3,11 +3,26 @@
 import pytest
 from babel.messages import Catalog
 
-from nodeport_lab.book.catalogues import faults, has_words, markup
-from nodeport_lab.book.languages import ENGLISH, TRANSLATIONS, address
+from nodeport_lab.book.catalogues import (
+    faults,
+    has_words,
+    load,
+    markup,
+    missing_terms,
+    path,
+    terms,
+)
+from nodeport_lab.book.languages import ENGLISH, TRANSLATIONS, Language, address
 from nodeport_lab.book.sphinx_languages import split
+from nodeport_lab.locations import repository_root
 
 CHINESE = TRANSLATIONS[0]
+ROOT = repository_root()
+CATALOGUES = [
+    (language, file.stem)
+    for language in TRANSLATIONS
+    for file in sorted(path(ROOT, language, "any").parent.glob("*.po"))
+]
 
 
 @pytest.mark.parametrize(
@@ -87,3 +102,46 @@ def test_what_a_catalogue_lacks_is_named() -> None:
         "changed, its translation is an old one: Two.",
         "other code, references or links in the translation: Three `3`.",
     ] == list(faults(template, catalogue))
+
+
+@pytest.mark.parametrize(("language", "domain"), CATALOGUES)
+def test_every_sentence_of_a_catalogue_is_translated(language: Language, domain: str) -> None:
+    """None is empty, outdated, or unfaithful; tests/site finds those that no catalogue has."""
+    catalogue = load(ROOT, language, domain)
+
+    assert len(catalogue)
+    assert [] == list(faults(catalogue, catalogue))
+
+
+@pytest.mark.parametrize(("language", "domain"), CATALOGUES)
+def test_translations_use_the_terms(language: Language, domain: str) -> None:
+    """Where a sentence has a term of `terms.yml`, its translation has the word for it."""
+    words = terms(ROOT, language)
+    missing = {
+        message.id: found
+        for message in load(ROOT, language, domain)
+        if message.id
+        and (found := list(missing_terms(str(message.id), str(message.string), words)))
+    }
+
+    assert {} == missing
+
+
+@pytest.mark.parametrize(
+    ("message", "translation", "missing"),
+    [
+        ("Policies see two Nodes.", "策略看到两个节点。", []),
+        ("A node decides.", "它起决定作用。", ["node"]),
+        ("`node` and client-node/node", "随意", []),
+        ("the NodePort", "该 NodePort", []),
+        ("its node port", "它的 NodePort", []),
+        ("node port and node", "NodePort", ["node"]),
+    ],
+)
+def test_terms_are_words_not_parts_of_names(
+    message: str, translation: str, missing: list[str]
+) -> None:
+    """Case and plural do not matter, code and names do not count, long terms go first."""
+    words = {"node": ["节点"], "node port": ["NodePort"], "NodePort": ["NodePort"]}
+
+    assert missing == list(missing_terms(message, translation, words))

@@ -10,7 +10,7 @@ import io
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -22,16 +22,20 @@ from markdown_it import MarkdownIt
 
 from nodeport_lab.book import status
 from nodeport_lab.book.languages import TRANSLATIONS, Language
+from nodeport_lab.book.render import read
 from nodeport_lab.book.site import assemble, run_sphinx
+from nodeport_lab.book.sphinx_languages import PROMPTS
 
 THEME = "sphinx"
 """The domain of buttons, labels and the site's title; Sphinx gives it that name."""
 
 LABELS = (
     "Search this book...",
+    "Show code cell {type}",
+    "Hide code cell {type}",
     *(f"Link to this {what}" for what in ("heading", "image", "table", "code", "term")),
 )
-"""Labels of Jupyter Book and Sphinx that Sphinx itself has not translated everywhere."""
+"""Labels of Jupyter Book, MyST-NB and Sphinx that these have not translated everywhere."""
 
 _ROLE = re.compile(r"\{([\w:+-]+)\}$")
 _TARGET = re.compile(r"<([^<>]+)>$")
@@ -69,6 +73,11 @@ def extract(root: Path) -> dict[str, Catalog]:
     theme.add(config["title"], locations=[("_config.yml", 0)])
     for label in LABELS:
         theme.add(label)
+    for notebook in sorted((root / "notebooks" / "runs").glob("*.ipynb")):
+        for cell in read(notebook).cells:
+            for prompt in PROMPTS:
+                if text := cell.metadata.get("mystnb", {}).get(f"code_{prompt}"):
+                    theme.add(text, locations=[("notebooks/runs", 0)])
     for message in _sentences(files("pydata_sphinx_theme") / "locale" / "sphinx.pot", None):
         theme.add(message.id, locations=[("pydata-sphinx-theme", 0)])
     return found
@@ -122,6 +131,28 @@ def faults(template: Catalog, catalogue: Catalog) -> Iterator[str]:
             yield f"changed, its translation is an old one: {message.id}"
         elif markup(_text(known.string)) != markup(_text(message.id)):
             yield f"other code, references or links in the translation: {message.id}"
+
+
+def terms(root: Path, language: Language) -> Mapping[str, Sequence[str]]:
+    """The words that a translation uses throughout: English -> those of the language."""
+    document = yaml.safe_load((root / "locales" / "terms.yml").read_text(encoding="utf-8"))
+    found: Mapping[str, Sequence[str]] = document[language.code]
+    return found
+
+
+def missing_terms(
+    message: str, translation: str, words: Mapping[str, Sequence[str]]
+) -> Iterator[str]:
+    """The terms of a sentence whose words its translation lacks; code has none.
+
+    A longer term goes before the shorter ones that it contains, and case does not matter.
+    """
+    said = " ".join(content for kind, content in _pieces(message) if kind in {"text", "term"})
+    for term in sorted(words, key=len, reverse=True):
+        pattern = re.compile(rf"(?<![\w/-]){re.escape(term)}s?(?![\w/-]|[.:]\w)", re.IGNORECASE)
+        said, found = pattern.subn(" ", said)
+        if found and not any(word in translation for word in words[term]):
+            yield term
 
 
 def markup(message: str) -> Counter[tuple[str, str]]:
@@ -197,10 +228,3 @@ def _written(catalogue: Catalog, language: Language) -> bytes:
     content = io.BytesIO()
     write_po(content, catalogue, omit_header=True, ignore_obsolete=True, include_lineno=False)
     return _HEADER.format(code=language.code).encode() + content.getvalue().rstrip(b"\n") + b"\n"
-
-
-def terms(root: Path, language: Language) -> Mapping[str, str]:
-    """The words that a translation uses throughout: English -> the language's own."""
-    document = yaml.safe_load((root / "locales" / "terms.yml").read_text(encoding="utf-8"))
-    found: Mapping[str, str] = document[language.code]
-    return found

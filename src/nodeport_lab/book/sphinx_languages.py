@@ -1,7 +1,8 @@
 """Sphinx extension: what the book needs to stand in several languages side by side.
 
-The switch between them on every page, translated captions of the table of contents, a
-translated title of the site, and a search that finds Chinese.
+The switch between them on every page, translations of what Sphinx leaves alone (captions of
+the table of contents, prompts of folded cells, the site's title), and a search that finds
+Chinese.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ from nodeport_lab.book.languages import ENGLISH, LANGUAGES, address
 
 SIDE_BY_SIDE = "book_languages"
 """The setting that lists the languages built together; without it there is no switch."""
+
+PROMPTS = ("prompt_show", "prompt_hide")
+"""Attributes of a cell that MyST-NB sets from its metadata `code_prompt_show` and `…_hide`."""
 
 _WORDS = re.compile(r"[\u3400-\u9fff]+|[^\W\u3400-\u9fff]+")
 
@@ -75,6 +79,20 @@ class TranslatedCaptions(SphinxTransform):
                 toctree.apply_translated_message(message, catalogue.gettext(message))
 
 
+class TranslatedPrompts(SphinxTransform):
+    """What stands on a folded cell, which is metadata of the cell and no text of the page."""
+
+    default_priority = 102
+
+    def apply(self, **_: Any) -> None:  # noqa: ANN401  # the signature is docutils's
+        """Translate each prompt from the catalogue of the theme."""
+        for node in self.document.findall():
+            attributes = getattr(node, "attributes", {})
+            for prompt in PROMPTS:
+                if prompt in attributes:
+                    attributes[prompt] = self.app.translator.gettext(attributes[prompt])
+
+
 def translate_title(app: Sphinx) -> None:
     """Give the site's title in the language of the build, from the catalogue of the theme."""
     app.config.html_title = app.translator.gettext(app.config.html_title)
@@ -114,6 +132,7 @@ def setup(app: Sphinx) -> ExtensionMetadata:
     app.add_config_value(SIDE_BY_SIDE, [], "html", frozenset({list}))
     app.add_search_language(ChinesePairs)
     app.add_transform(TranslatedCaptions)
+    app.add_transform(TranslatedPrompts)
     app.connect("builder-inited", translate_title)
     app.connect("html-page-context", translate_search_field)
     app.connect("html-page-context", add_switch)
