@@ -18,11 +18,13 @@ from nodeport_lab.cli.doctor import doctor_command
 from nodeport_lab.cli.down import down_command
 from nodeport_lab.cli.execute import exec_command, shell_command
 from nodeport_lab.cli.run import run_command
-from nodeport_lab.cli.shared import MISUSED, err
+from nodeport_lab.cli.shared import INTERRUPTED, MISUSED, err
 from nodeport_lab.cli.status import status_command
 from nodeport_lab.cli.trace import trace_command
 from nodeport_lab.cli.up import up_command
 from nodeport_lab.errors import LabError
+
+_INTERRUPTED = "nodeport-lab: interrupted; nothing was left behind"
 
 app = typer.Typer(
     help="What does a NetworkPolicy do to NodePort traffic? Ask real packets.",
@@ -64,18 +66,23 @@ app.command("diff", epilog="Example: nodeport-lab diff before.yaml after.yaml")(
 app.command("list", epilog="Example: nodeport-lab list")(list_command)
 app.command("doctor", epilog="Example: nodeport-lab doctor")(doctor_command)
 
+_INTERRUPTED = "nodeport-lab: interrupted; nothing was left behind"
+
 
 def main() -> None:
     """Entry point of `nodeport-lab`."""
-    for number in (signal.SIGTERM, signal.SIGHUP):  # they end a command as Ctrl-C does
-        signal.signal(number, signal.default_int_handler)
     try:
+        for number in (signal.SIGTERM, signal.SIGHUP):  # they end a command as Ctrl-C does
+            signal.signal(number, signal.default_int_handler)
         app()
     except LabError as error:
         err.print(f"nodeport-lab: {error}", markup=False, soft_wrap=True)
         sys.exit(MISUSED)
+    except KeyboardInterrupt:  # before or after a command
+        err.print(_INTERRUPTED)
+        sys.exit(INTERRUPTED)
     except SystemExit as ended:
-        # Typer makes an exit code of Ctrl-C, and says nothing.
+        # Within a command, Typer makes an exit code of Ctrl-C, and says nothing.
         if isinstance(getattr(ended.__context__, "__cause__", None), KeyboardInterrupt):
-            err.print("nodeport-lab: interrupted; nothing was left behind")
+            err.print(_INTERRUPTED)
         raise

@@ -1,18 +1,25 @@
-"""nft, run inside namespaces."""
+"""nftables inside namespaces: its library for rulesets and listings, nft itself to monitor.
+
+The library is the one that nft is made of, and comes with it. Called in this process it
+answers in a tenth of the time that starting nft takes.
+"""
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
-from itertools import zip_longest
+from contextlib import suppress
+from functools import cache
 from typing import Any
 
 from nodeport_lab.testbeds.embedded import namespaces
 
-AT_ONCE = 40  # processes of nft; more take memory and save no time
+LIBRARY = "libnftables.so.1"
+_JSON = 1 << 4  # NFT_CTX_OUTPUT_JSON of nftables/libnftables.h
 
 
 def find_nft() -> str | None:
@@ -20,39 +27,37 @@ def find_nft() -> str | None:
     return shutil.which("nft", path=os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin")
 
 
+def has_library() -> bool:
+    """Whether the library that nft is made of can be loaded."""
+    with suppress(OSError):
+        return bool(_library())
+    return False
+
+
 def load(opened: Mapping[str, int], rulesets: Mapping[str, Sequence[str]]) -> None:
-    """Load rulesets, many namespaces at the same time, each one's texts in order.
+    """Load rulesets, each namespace's texts in order; what is refused ends it.
 
     Raises:
-        OSError: nft refused one; the message holds nft's own.
+        OSError: one was refused; the message holds nftables' own.
     """
-    names = list(rulesets)
-    for first in range(0, len(names), AT_ONCE):
-        some = names[first : first + AT_ONCE]
-        for stage in zip_longest(*(rulesets[name] for name in some)):
-            started = [
-                (name, text, start(opened[name], "-f", "-"))
-                for name, text in zip(some, stage, strict=True)
-                if text is not None
-            ]
-            failures = []
-            for name, text, process in started:
-                _, complaint = process.communicate(text.encode())
-                if process.returncode:
-                    failures.append(f"nft in {name}: {_first_line(complaint)}")
-            if failures:
-                raise OSError("; ".join(failures))
+    for name, texts in rulesets.items():
+        for text in texts:
+            try:
+                _run(opened[name], text)
+            except OSError as error:
+                raise OSError(f"nft in {name}: {error}") from error
 
 
 def set_elements(namespace: int, table: str) -> dict[str, list[list[Any]]]:
-    """The elements of every dynamic set of a table: set name -> concatenated keys."""
-    process = start(namespace, "-j", "list", "table", "ip", table)
-    listing, complaint = process.communicate()
-    if process.returncode:
-        raise OSError(f"nft list table {table}: {_first_line(complaint)}")
+    """The elements of every dynamic set of a table: set name -> concatenated keys.
+
+    Raises:
+        OSError: there is no such table.
+    """
+    listing = json.loads(_run(namespace, f"list table ip {table}", _JSON))
     return {
         item["set"]["name"]: [element["concat"] for element in item["set"].get("elem", [])]
-        for item in json.loads(listing)["nftables"]
+        for item in listing["nftables"]
         if "set" in item
     }
 
@@ -73,6 +78,48 @@ def start(namespace: int, *arguments: str) -> subprocess.Popen[bytes]:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
+
+
+def _run(namespace: int, commands: str, output: int = 0) -> str:
+    """Run nft commands in a namespace and return what they print.
+
+    A context's netlink socket stays in the namespace in which the context was made.
+    """
+    library = _library()
+    with namespaces.inside(namespace):
+        context = library.nft_ctx_new(0)
+        if not context:
+            raise OSError("nftables does not start")
+    try:
+        library.nft_ctx_buffer_output(context)
+        library.nft_ctx_buffer_error(context)
+        library.nft_ctx_output_set_flags(context, output)
+        if library.nft_run_cmd_from_buffer(context, commands.encode()):
+            raise OSError(_first_line(library.nft_ctx_get_error_buffer(context)))
+        printed: bytes = library.nft_ctx_get_output_buffer(context)
+        return printed.decode()
+    finally:
+        library.nft_ctx_free(context)
+
+
+@cache
+def _library() -> ctypes.CDLL:
+    """libnftables(3), as far as it is used here."""
+    library = ctypes.CDLL(LIBRARY)
+    context = ctypes.c_void_p
+    for name, given, returned in (
+        ("nft_ctx_new", (ctypes.c_uint32,), context),
+        ("nft_ctx_free", (context,), None),
+        ("nft_ctx_buffer_output", (context,), ctypes.c_int),
+        ("nft_ctx_buffer_error", (context,), ctypes.c_int),
+        ("nft_ctx_output_set_flags", (context, ctypes.c_uint), None),
+        ("nft_run_cmd_from_buffer", (context, ctypes.c_char_p), ctypes.c_int),
+        ("nft_ctx_get_output_buffer", (context,), ctypes.c_char_p),
+        ("nft_ctx_get_error_buffer", (context,), ctypes.c_char_p),
+    ):
+        function = getattr(library, name)
+        function.argtypes, function.restype = given, returned
+    return library
 
 
 def _first_line(complaint: bytes) -> str:

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 
 from nodeport_lab.errors import PrerequisiteError
-from nodeport_lab.testbeds.embedded.netfilter import find_nft
+from nodeport_lab.testbeds.embedded.netfilter import LIBRARY, find_nft, has_library
 
 OLDEST_KERNEL = (5, 4)  # pidfd_open is 5.3; every supported Debian and Ubuntu is newer
 _RELEASE_PARTS = 2
@@ -46,6 +46,11 @@ def isolation() -> tuple[str, ...]:
     if find_nft() is None:
         raise PrerequisiteError(
             "the program nft is missing; install it with: apt-get install nftables"
+        )
+    if not has_library():
+        raise PrerequisiteError(
+            f"the library {LIBRARY}, which nft is made of, is missing; "
+            "install it with: apt-get install nftables"
         )
     rootless = ("unshare", "--user", "--map-root-user", *_NAMESPACES)
     complaint = _try(rootless)
