@@ -107,7 +107,9 @@ def build_html(
     """
     html = output / "_build" / "html"
     shutil.rmtree(html, ignore_errors=True)  # or an old page would hide a missing one
-    settings = {"language": language.code, SIDE_BY_SIDE: list(together)}
+    settings: dict[str, Any] = {"language": language.code}
+    if together:
+        settings[SIDE_BY_SIDE] = list(together)
     # Any warning fails the build: a broken reference, a missing value of a run, stderr in a
     # run, a translation with other references. `--all`, since a value pasted from a run is
     # no dependency that Sphinx knows.
