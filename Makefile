@@ -14,7 +14,7 @@ export PATH := $(PATH):/usr/sbin:/sbin
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup book notebooks verify test lint bench lock clean
+.PHONY: help setup book notebooks catalogues verify test lint bench lock clean
 .PHONY: packages test-packages ready
 
 # An environment that was moved or copied points to its old place: it does not count.
@@ -29,7 +29,7 @@ endif
 endif
 
 help: ## Print this list
-	@awk -F ': .*## ' '/^[a-z]+:.* ## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ': .*## ' '/^[a-z]+:.* ## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
 
 setup: ready ## Make .venv with exactly the packages of requirements.txt and install nodeport-lab in it
 	@echo "Ready. See what this machine can run: .venv/bin/nodeport-lab doctor"
@@ -39,6 +39,9 @@ book: ready ## Run the notebooks and build the site in _build/html
 
 notebooks: ready ## Run the notebooks and write the results to notebooks/runs, to be committed
 	@$(python) -m nodeport_lab.book notebooks
+
+catalogues: $(installed) ## Take up new and changed sentences of the book in locales, to be translated
+	@$(python) -m nodeport_lab.book catalogues
 
 verify: ready ## Run the notebooks of notebooks/runs again and compare their outputs
 	@$(python) -m pytest $(parallel) --nbval --nbval-current-env notebooks/runs

@@ -131,10 +131,10 @@ def test_status_page_tells_executed_from_stored() -> None:
     stored = status_page([RunStatus("a", None)], "It cannot.", None)
 
     assert "Executed for this build" in executed
-    assert "| {doc}`/notebooks/runs/a` | executed, 1.2 s |" in executed
+    assert "| {doc}`/notebooks/runs/a` | executed | 1.2 |" in executed
     assert "Stored outputs" in stored
     assert "It cannot." in stored
-    assert "| {doc}`/notebooks/runs/a` | stored |" in stored
+    assert "| {doc}`/notebooks/runs/a` | stored | |" in stored
 
 
 @pytest.mark.parametrize("url", ["", "https://github.com/owner/name"])

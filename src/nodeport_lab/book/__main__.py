@@ -1,4 +1,4 @@
-"""`python -m nodeport_lab.book build` and `… notebooks [RUN]...`: what `make` calls."""
+"""`python -m nodeport_lab.book build`, `… notebooks [RUN]...`, `… catalogues`: make calls them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from nodeport_lab.book import catalogues
 from nodeport_lab.book.build import build_site, renew_runs
 from nodeport_lab.errors import LabError, NotebookError
 from nodeport_lab.locations import repository_root
@@ -14,6 +15,7 @@ _EXAMPLES = """examples:
   python -m nodeport_lab.book build
   python -m nodeport_lab.book notebooks
   python -m nodeport_lab.book notebooks egress-cilium
+  python -m nodeport_lab.book catalogues
 """
 
 
@@ -21,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the arguments say; 0 when it worked, 1 for a notebook, 2 for what is missing."""
     parser = argparse.ArgumentParser(
         prog="python -m nodeport_lab.book",
-        description="Renew the run notebooks, or build the site.",
+        description="Renew the run notebooks or the catalogues, or build the site.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -29,11 +31,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands.add_parser("build", help="execute the runs into _build, build the site from there")
     notebooks = commands.add_parser("notebooks", help="execute the runs into notebooks/runs")
     notebooks.add_argument("run", nargs="*", help="id of a run; all of them without any")
+    commands.add_parser("catalogues", help="take up new and changed sentences for translation")
     options = parser.parse_args(arguments)
     try:
         root = repository_root()
         if options.command == "notebooks":
             renew_runs(root, _say, options.run)
+        elif options.command == "catalogues":
+            catalogues.update(root, _say)
         else:
             page = build_site(root, _say)
             _say(f"the site is in {page.parent.relative_to(root)}; open {page.relative_to(root)}")

@@ -19,7 +19,7 @@ from nodeport_lab.book.figures import FOLDER, figures
 from nodeport_lab.book.normalise import dumps
 from nodeport_lab.book.render import read
 from nodeport_lab.book.runs import RunSpec, load, select
-from nodeport_lab.book.site import assemble, build_html
+from nodeport_lab.book.site import assemble, build_languages
 from nodeport_lab.errors import NotebookError, PrerequisiteError
 
 Say = Callable[[str], None]
@@ -92,7 +92,7 @@ def build_site(root: Path, say: Say, execute: Execute = execute_all) -> Path:
     except PrerequisiteError as error:
         say(f"the embedded testbed cannot run here: {error}")
         say("the site shows the stored outputs; nothing was executed")
-        page = stored_status(specs, f"The embedded testbed could not run: {error}.")
+        page = stored_status(specs, str(error))
         replaced: dict[str, bytes] = {}
     else:
         replaced = _files(specs, executed, {})
@@ -103,7 +103,7 @@ def build_site(root: Path, say: Say, execute: Execute = execute_all) -> Path:
         page = _executed_status(executed)
     source = work / "source"
     assemble(root, source, {**replaced, str(status.PAGE): page.encode()})
-    return build_html(source, root) / "index.html"
+    return build_languages(source, root) / "index.html"
 
 
 def stored_status(specs: Sequence[RunSpec], reason: str = status.BY_HAND) -> str:

@@ -21,9 +21,13 @@ class RunStatus:
 def status_page(runs: Sequence[RunStatus], reason: str | None, machine: str | None) -> str:
     """The text of the page.
 
+    What differs from build to build stands in numbers and literal blocks, which no
+    catalogue of translations holds.
+
     Args:
         runs: every run of the book.
-        reason: why the stored outputs are shown; None if the runs were executed.
+        reason: why the stored outputs are shown; None if the runs were executed. A reason
+            other than `BY_HAND` is what a machine said.
         machine: what the runs were executed on; None if they were not.
     """
     rows = "\n".join(f"| {{doc}}`/notebooks/runs/{run.id}` | {_origin(run)} |" for run in runs)
@@ -32,8 +36,8 @@ def status_page(runs: Sequence[RunStatus], reason: str | None, machine: str | No
         "\n"
         f"{_answer(reason, machine)}\n"
         "\n"
-        "| run | outputs shown |\n"
-        "| --- | --- |\n"
+        "| run | outputs shown | seconds |\n"
+        "| --- | --- | ---: |\n"
         f"{rows}\n"
         "\n"
         "The outputs that are compared are verdicts, names, addresses and rules. Pictures and\n"
@@ -41,26 +45,48 @@ def status_page(runs: Sequence[RunStatus], reason: str | None, machine: str | No
     )
 
 
+def every_sentence() -> str:
+    """A page with the sentences of all these pages, for those who translate them."""
+    executed, stored = RunStatus("claims", 1.0), RunStatus("claims", None)
+    pages = (
+        status_page([executed], None, "a machine"),
+        status_page([stored], BY_HAND, None),
+        status_page([stored], "a reason", None),
+    )
+    return "\n".join((pages[0], *(page.partition("\n")[2] for page in pages[1:])))
+
+
 def _answer(reason: str | None, machine: str | None) -> str:
     if reason is None:
         return (
             ":::{admonition} Executed for this build\n"
             ":class: tip\n"
-            f"Every run was executed for this build, on {machine}, and shows what the\n"
-            "committed run shows.\n"
+            "Every run was executed for this build, and shows what the committed run shows. The\n"
+            "machine:\n"
+            "\n"
+            f"{_literal(str(machine))}\n"
             ":::"
         )
+    said = reason
+    if reason != BY_HAND:
+        said = f"The embedded testbed could not run:\n\n{_literal(reason)}"
     return (
         ":::{admonition} Stored outputs\n"
         ":class: warning\n"
         "Nothing was executed for this build. The outputs are the stored ones, which\n"
-        f"`make notebooks` wrote. {reason}\n"
+        "`make notebooks` wrote.\n"
+        "\n"
+        f"{said}\n"
         ":::"
     )
 
 
+def _literal(text: str) -> str:
+    return f"```text\n{text}\n```"
+
+
 def _origin(run: RunStatus) -> str:
-    return "stored" if run.seconds is None else f"executed, {run.seconds:.1f} s"
+    return "stored |" if run.seconds is None else f"executed | {run.seconds:.1f}"
 
 
 BY_HAND = (
