@@ -106,6 +106,11 @@ class Check:
         """The dataplanes that answered."""
         return tuple(self.answers)
 
+    @property
+    def bases(self) -> dict[str, str]:
+        """Dataplane -> on what its answers are based, `emulated` or `modelled`."""
+        return {name: find_dataplane(name).basis for name in self.answers}
+
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:

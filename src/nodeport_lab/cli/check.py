@@ -171,7 +171,7 @@ def diff_command(  # noqa: PLR0913, PLR0917 - one parameter per option
     before, after = (
         _make(replace(request, reading=reading, remedies=False)) for reading in readings
     )
-    found = compare(before.answers, after.answers)
+    found = compare(before.answers, after.answers, before.bases)
     if json_file is not None:
         _put(json_file, json.dumps(changes_of_checks.record(found), indent=1) + "\n")
     (err if piped else out).print(changes_of_checks.render(found), soft_wrap=True)
@@ -243,9 +243,25 @@ def _check_files(files: Mapping[str, Path | None]) -> bool:
     if len(piped) > 1:
         raise LabError(f"{' and '.join(piped)} cannot both go to standard output; name a file")
     for name, file in named.items():
-        if not file.absolute().parent.is_dir():
-            raise LabError(f"{name}: there is no folder {file.absolute().parent}; create it first")
+        if str(file) != "-":
+            _check_file(name, file.absolute())
     return bool(piped)
+
+
+def _check_file(name: str, file: Path) -> None:
+    if not file.parent.is_dir():
+        raise LabError(f"{name}: there is no folder {file.parent}; create it first")
+    if file.is_dir():
+        raise LabError(f"{name}: {file} is a folder; name a file in it")
+    is_new = not file.exists()
+    try:
+        file.open("ab").close()
+    except OSError as error:
+        raise LabError(
+            f"{name}: {file} cannot be written ({error.strerror}); name another file"
+        ) from error
+    if is_new:
+        file.unlink()
 
 
 def _write(made: Check, files: Mapping[str, Path | None], failing: frozenset[Kind]) -> None:
