@@ -1,4 +1,4 @@
-"""nftables rulesets as values, and as the text that `nft -f` loads.
+"""nftables rulesets as values, and as the text that nft reads.
 
 A table is built unhooked first and hooked last, in transactions of bounded size: inside
 a user namespace nft cannot enlarge its netlink buffer, and a transaction of some 550
