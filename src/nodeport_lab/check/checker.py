@@ -26,7 +26,7 @@ from nodeport_lab.check.findings import Finding, Kind
 from nodeport_lab.check.plan import Plan, make_plan
 from nodeport_lab.check.questions import Question, all_questions
 from nodeport_lab.check.reasoning import Reasoner
-from nodeport_lab.check.remedies import Found, seek, with_nodes_subnet
+from nodeport_lab.check.remedies import Found, Room, seek, with_nodes_subnet
 from nodeport_lab.check.rules import read_rules
 from nodeport_lab.check.session import Session
 from nodeport_lab.dataplanes import DATAPLANES, Dataplane, find_dataplane
@@ -34,7 +34,7 @@ from nodeport_lab.errors import LabError, UnknownNameError
 from nodeport_lab.manifests.users import Reading
 from nodeport_lab.manifests.users_cluster import with_nodes_subnet as policy_with_nodes_subnet
 from nodeport_lab.manifests.users_scenario import DEFAULT_NODES, UsersManifests, users_scenario
-from nodeport_lab.model import Network, Run, Scenario
+from nodeport_lab.model import Network, Run
 from nodeport_lab.testbeds.embedded.addressing import NODE_CIDR, plan_network
 
 SUITE = "check"
@@ -105,6 +105,11 @@ class Check:
     def dataplanes(self) -> tuple[str, ...]:
         """The dataplanes that answered."""
         return tuple(self.answers)
+
+    @property
+    def bases(self) -> dict[str, str]:
+        """Dataplane -> on what its answers are based, `emulated` or `modelled`."""
+        return {name: find_dataplane(name).basis for name in self.answers}
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,8 +285,9 @@ class _Asking:
             # The labs end first, so that nobody waits for their answers any more.
             with ThreadPoolExecutor(at_once) as pool, ExitStack() as stack:
                 started = [self._start(*one, stack, pool) for one in some]
-                for placed, sessions, answers in started:
-                    self._finish(placed, sessions, answers, pool)
+                rooms = [self._finish(*one) for one in started]
+                if self.request.remedies:
+                    self._seek(rooms, pool)
         self.differing = [self._told(one) for one in differences(self.answers)]
         return self
 
@@ -310,38 +316,33 @@ class _Asking:
         placed: _Prepared,
         sessions: Mapping[str, Session],
         answers: Iterable[list[Answer]],
-        pool: ThreadPoolExecutor,
-    ) -> None:
-        """Take what they answered; look for remedies."""
+    ) -> Room:
+        """Take what they answered, and where they differ."""
         made = dict(zip(sessions, answers, strict=True))
         for name, some in made.items():
             self.answers[name] = [*some, *self.answers.get(name, [])]
         self.runs = [*(_run(sessions[name], placed, made[name]) for name in made), *self.runs]
-        if self.request.remedies:
-            self._seek(differences(made), placed.manifests.scenario, sessions, pool)
+        return Room(differences(made), sessions, placed.manifests.scenario)
 
-    def _seek(
-        self,
-        found: Sequence[Difference],
-        scenario: Scenario,
-        sessions: Mapping[str, Session],
-        pool: ThreadPoolExecutor,
-    ) -> None:
+    def _seek(self, rooms: Sequence[Room], pool: ThreadPoolExecutor) -> None:
         """Look for a remedy for each pair of workloads, by whatever way one calls the other."""
-        groups: dict[_Group, list[Difference]] = {}
-        for one in found:
-            groups.setdefault(_group(one), []).append(one)
-        for group, some in groups.items():
+        groups: dict[_Group, dict[int, list[Difference]]] = {}
+        for number, room in enumerate(rooms):
+            for one in room.found:
+                groups.setdefault(_group(one), {}).setdefault(number, []).append(one)
+        is_small = len(rooms[0].scenario.pods) <= _SMALL
+        most = MOST_REMEDIES if is_small else _FEW_REMEDIES
+        for group, found in groups.items():
             start = self._sought.get(group, Found())
             fresh = group not in self._sought
-            most = MOST_REMEDIES if len(scenario.pods) <= _SMALL else _FEW_REMEDIES
             if not start.agrees or (fresh and len(self._sought) >= most):
                 continue
             if time.perf_counter() - self._began > PATIENCE:
                 self._sought.pop(group, None)  # it would not hold in this placement, too
                 continue
             self.progress("trying rules", len(self._sought), len({*self._sought, *groups}))
-            self._sought[group] = seek(some, start, sessions, scenario, pool)
+            differing = [replace(rooms[number], found=some) for number, some in found.items()]
+            self._sought[group] = seek(differing, start, pool)
 
     def _told(self, one: Difference) -> Finding:
         placed = next(each for each in self.placements if each.name == one.placement)

@@ -17,7 +17,7 @@ from nodeport_lab.cli.shared import (
     DIFFERS,
     OptionsOption,
     TestbedOption,
-    check_folders,
+    check_writable,
     err,
     out,
     pairs,
@@ -181,7 +181,7 @@ def _check_outputs(json_file: Path | None, junit_file: Path | None, record: Path
     """Refuse what could not be written, before anything runs."""
     if str(json_file) == str(junit_file) == "-":
         raise LabError("--json and --junit cannot both go to standard output; name a file for one")
-    check_folders({"--json": json_file, "--junit": junit_file})
+    check_writable({"--json": json_file, "--junit": junit_file})
     if record is not None:
         records.check_folder(record)
 

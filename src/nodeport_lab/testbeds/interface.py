@@ -21,6 +21,7 @@ from nodeport_lab.model import (
     Verdict,
 )
 
+TESTBEDS = ("embedded", "kind", "live")
 DEFAULT_DEADLINE = 0.5  # seconds
 
 
