@@ -2,7 +2,7 @@
 
 `NODEPORT_LAB_TESTBED` names the testbed on which the notebooks are executed again. Cells
 that show addresses are compared on the embedded one only; on a cluster, runs that are not
-about this cluster are left out, and listed.
+about this cluster are left out, and listed. So are runs whose program this machine lacks.
 """
 
 import os
@@ -26,7 +26,7 @@ LEFT_OUT: dict[str, str] = {}
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what belongs elsewhere, and do not compare what belongs to another machine."""
     own = [item for item in items if item.path.parent == RUNS]
-    if own and TESTBED != "embedded":
+    if own:
         LEFT_OUT.update(_reasons())
     left_out = [item for item in own if item.path.stem in LEFT_OUT]
     if left_out:
@@ -58,9 +58,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def _reasons() -> dict[str, str]:
-    try:
-        with venue(TESTBED) as place:
-            found = {spec.id: elsewhere.obstacle(spec, place) for spec in runs.load(HERE)}
-    except LabError as error:
-        raise pytest.UsageError(str(error)) from error
+    specs = runs.load(HERE)
+    if TESTBED == "embedded":
+        found = {spec.id: runs.missing(spec) for spec in specs}
+    else:
+        try:
+            with venue(TESTBED) as place:
+                found = {spec.id: elsewhere.obstacle(spec, place) for spec in specs}
+        except LabError as error:
+            raise pytest.UsageError(str(error)) from error
     return {run: reason for run, reason in found.items() if reason is not None}

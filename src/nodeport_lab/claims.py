@@ -54,9 +54,9 @@ class Report:
 class Expectation:
     """What a claim says of some cells.
 
-    Empty `dataplanes`, `clients`, `policies`, `targets`: of any, and options that it does not
-    name may have any value. A variation that it does not name is at its default: a sentence is
-    about the scenario as it stands. `targets` are the columns of a matrix
+    Empty `suites`, `dataplanes`, `clients`, `servers`, `policies`, `targets`: of any, and
+    options that it does not name may have any value. A variation that it does not name is at its
+    default: a sentence is about the scenario as it stands. `targets` are the columns of a matrix
     (`Observation.target`); bystanders of a remedy are never meant. A cell is as claimed if it
     has the `outcome` and was `seen` as expected, each where the claim says so.
     """
@@ -69,12 +69,18 @@ class Expectation:
     targets: tuple[str, ...] = ()
     outcome: Verdict | None = None
     seen: Seen | None = None
+    suites: tuple[str, ...] = ()
+    servers: tuple[str, ...] = ()
 
     def speaks_of(self, run: Run) -> bool:
-        """Whether the claim says anything about the run's dataplane and options."""
+        """Whether the claim says anything about the run's suite, dataplane and options."""
         wanted = {**_USUAL, **self.options}
-        return (not self.dataplanes or run.dataplane in self.dataplanes) and all(
-            run.options.get(name, _USUAL.get(name)) == value for name, value in wanted.items()
+        return (
+            (not self.suites or run.suite in self.suites)
+            and (not self.dataplanes or run.dataplane in self.dataplanes)
+            and all(
+                run.options.get(name, _USUAL.get(name)) == value for name, value in wanted.items()
+            )
         )
 
     def selects(self, observation: Observation) -> bool:
@@ -82,6 +88,7 @@ class Expectation:
         return (
             observation.direction is self.direction
             and (not self.clients or observation.client in self.clients)
+            and (not self.servers or observation.server in self.servers)
             and (not self.policies or observation.policy in self.policies)
             and (not self.targets or observation.target in self.targets)
             and observation.server not in BYSTANDERS

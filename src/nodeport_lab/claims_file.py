@@ -236,6 +236,8 @@ def _expectation(raw: _Raw) -> Expectation:
         targets=tuple(raw.get("targets", ())),
         outcome=Verdict(raw["outcome"]) if "outcome" in raw else None,
         seen=Seen(raw["seen"]) if "seen" in raw else None,
+        suites=tuple(raw.get("suites", ())),
+        servers=tuple(raw.get("servers", ())),
     )
 
 

@@ -340,6 +340,11 @@ def policies_table(*runs: Run) -> Table:
     return remedied.policies_table(runs)
 
 
+def told_table(*runs: Run) -> Table:
+    """What the clients were told in each stage of a remedy, by the server or by a proxy."""
+    return remedied.told_table(runs)
+
+
 def versions(*runs: Run) -> None:
     """Print what the runs were made with; it belongs to the machine, not to the result."""
     for name, version in {key: one.versions[key] for one in runs for key in one.versions}.items():
@@ -445,6 +450,11 @@ def paste_remedy(*runs: Run) -> None:
     )
 
 
+def paste_told(*runs: Run) -> None:
+    """Let chapters refer to what the clients were told in each stage."""
+    _paste({"told-table": told_table(*runs)})
+
+
 def paste_sources(*runs: Run) -> None:
     """Let chapters refer to whose address arrived in each stage."""
     _paste(
@@ -534,8 +544,7 @@ def _remedy_statuses(runs: Sequence[Run]) -> tuple[claims.ClaimStatus, ...]:
     """The claims that the remedies of some runs put to the test."""
     found = remedied.stages()
     tested = {found[run.suite][0].claim for run in runs}
-    statuses = _statuses(remedied.by_configuration(runs))
-    return tuple(entry for entry in statuses if entry.claim.id in tested)
+    return tuple(entry for entry in _statuses(runs) if entry.claim.id in tested)
 
 
 def _statuses(runs: Sequence[Run]) -> tuple[claims.ClaimStatus, ...]:

@@ -99,6 +99,11 @@ def machines(_scenario: Scenario) -> tuple[Client, ...]:
     return outside_clients()
 
 
+def browser(_scenario: Scenario) -> tuple[Client, ...]:
+    """A machine on the nodes' network, which goes where it is redirected."""
+    return outside_clients()[:1]
+
+
 def inside_and_outside(scenario: Scenario) -> tuple[Client, ...]:
     """Pods, and machines outside of the cluster."""
     return (*pods(scenario), *machines(scenario))
@@ -119,7 +124,7 @@ _SECOND_LEG = ("gateway-to-server", "server-from-gateway")
 _GATEWAY = Remedy(
     "gateway",
     "R2",
-    "A proxy in front of the ClusterIP",
+    "a proxy in front of the ClusterIP",
     (
         Stage(
             "before",
@@ -156,8 +161,24 @@ _GATEWAY = Remedy(
             inside_and_outside,
             together=True,
         ),
+    ),
+)
+_ENTRIES = Remedy(
+    "entries",
+    "R6",
+    "an entry for machines outside, and one for pods",
+    (
         Stage(
-            "two-entries",
+            "before",
+            "one entry for all: pods and machines outside dial the NodePort",
+            (*_SERVED, "policies", "suites/ingress"),
+            (*_BOTH_SIDES, "ingress-ipblock-any"),
+            (NODEPORT,),
+            inside_and_outside,
+            together=True,
+        ),
+        Stage(
+            "proxy",
             "machines outside by way of the proxy, pods by the server's ClusterIP and its label",
             _PROXIED,
             (*_BOTH_SIDES, "gateway-from-everyone", *_SECOND_LEG),
@@ -176,12 +197,11 @@ _GATEWAY = Remedy(
         ),
     ),
 )
-
 _SIGNED_IN = ("workloads", "suites/oauth2", "suites/remedy-oauth2")
 _OAUTH2 = Remedy(
     "oauth2",
     "R7",
-    "A sign-in whose issuer has one URL",
+    "a sign-in whose issuer has one URL",
     (
         Stage(
             "before",
@@ -189,7 +209,7 @@ _OAUTH2 = Remedy(
             (*_SIGNED_IN, "suites/remedy-oauth2-before"),
             ("no-policy", "portal-to-issuer", "portal-to-nodes"),
             (NODEPORT,),
-            machines,
+            browser,
         ),
         Stage(
             "internal-url",
@@ -197,7 +217,7 @@ _OAUTH2 = Remedy(
             (*_SIGNED_IN, "suites/remedy-oauth2-internal-url"),
             ("portal-to-issuer",),
             (NODEPORT,),
-            machines,
+            browser,
         ),
         Stage(
             "split",
@@ -205,7 +225,7 @@ _OAUTH2 = Remedy(
             (*_SIGNED_IN, "suites/remedy-oauth2-split"),
             ("no-policy", "portal-to-issuer"),
             (NODEPORT,),
-            machines,
+            browser,
         ),
         Stage(
             "one-entry",
@@ -213,7 +233,7 @@ _OAUTH2 = Remedy(
             (*_SIGNED_IN, "suites/remedy-oauth2-one-entry"),
             ("no-policy", "portal-to-gateway"),
             (LOAD_BALANCER,),
-            machines,
+            browser,
         ),
     ),
 )
@@ -464,6 +484,7 @@ REMEDIES: Mapping[str, Remedy] = {
             ),
         ),
         _GATEWAY,
+        _ENTRIES,
         _OAUTH2,
     )
 }

@@ -20,7 +20,6 @@ from nodeport_lab.model import (
 )
 from nodeport_lab.remedies import BYSTANDERS, REMEDIES, Remedy
 from nodeport_lab.report.remedies import (
-    by_configuration,
     dataplane_values,
     kept_values,
     outcome_values,
@@ -266,16 +265,8 @@ def test_what_a_policy_has_to_allow_is_read_from_the_manifest() -> None:
     ] == [(name, [one.words for one in cells]) for name, cells in policies_table([run]).rows]
 
 
-def test_stages_of_one_configuration_are_held_against_a_claim_together() -> None:
-    """Their cells as one run."""
-    one = before("cilium", *[Verdict.ALLOWED] * 3)
-    (together,) = by_configuration([one, replace(one, suite="remedy-cluster-ip-after")])
-
-    assert 6 == len(together.observations)
-
-
 def test_nothing_documented_or_claimed_is_about_a_bystander() -> None:
-    """Each workload that remedies add is either a client, another copy of the server, or one."""
+    """Each stand-in that remedies add is a client, another copy of the server, or one."""
     added = {
         pod.workload
         for remedy in REMEDIES.values()

@@ -18,7 +18,7 @@ from nodeport_lab.book.explorer import published
 from nodeport_lab.book.figures import FOLDER, figures
 from nodeport_lab.book.normalise import dumps
 from nodeport_lab.book.render import read
-from nodeport_lab.book.runs import RunSpec, load, select
+from nodeport_lab.book.runs import RunSpec, load, missing, select
 from nodeport_lab.book.site import assemble, build_languages
 from nodeport_lab.errors import NotebookError, PrerequisiteError
 
@@ -46,12 +46,10 @@ def renew_runs(root: Path, say: Say, names: Sequence[str] = ()) -> None:
     specs = load(root / "notebooks")
     chosen = select(specs, names)
     target = root / "notebooks" / "runs"
-    executed = execute_all(chosen, target, _progress(say, len(chosen)))
-    kept = {
-        spec.id: read(target / spec.filename)
-        for spec in specs
-        if spec not in chosen and (target / spec.filename).is_file()
-    }
+    lacking = _lacking(chosen, say)
+    runnable = [spec for spec in chosen if spec.id not in lacking]
+    executed = execute_all(runnable, target, _progress(say, len(runnable)))
+    kept = _stored(root, [spec for spec in specs if spec not in runnable])
     files = _files(specs, executed, kept)
     pages = {
         str(status.PAGE): stored_status(specs).encode(),
@@ -63,9 +61,12 @@ def renew_runs(root: Path, say: Say, names: Sequence[str] = ()) -> None:
         path.write_bytes(content)
     if not names:
         for path in sorted(target.rglob("*")):
-            if path.is_file() and path.relative_to(root).as_posix() not in files:
+            stays = path.relative_to(root).as_posix() in files or path.stem.startswith(
+                tuple(lacking)
+            )
+            if path.is_file() and not stays:
                 path.unlink()
-    say(f"wrote {len(chosen)} run notebooks to {target.relative_to(root)}")
+    say(f"wrote {len(executed)} run notebooks to {target.relative_to(root)}")
 
 
 def build_site(root: Path, say: Say, execute: Execute = execute_all) -> Path:
@@ -87,20 +88,23 @@ def build_site(root: Path, say: Say, execute: Execute = execute_all) -> Path:
     """
     specs = load(root / "notebooks")
     work = root / "_build"
+    lacking = _lacking(specs, say)
+    runnable = [spec for spec in specs if spec.id not in lacking]
     try:
-        executed = execute(specs, work / "notebooks", _progress(say, len(specs)))
+        executed = execute(runnable, work / "notebooks", _progress(say, len(runnable)))
     except PrerequisiteError as error:
         say(f"the embedded testbed cannot run here: {error}")
         say("the site shows the stored outputs; nothing was executed")
         page = stored_status(specs, str(error))
         replaced: dict[str, bytes] = {}
     else:
-        replaced = _files(specs, executed, {})
+        kept = _stored(root, [spec for spec in specs if spec.id in lacking])
+        replaced = _files(specs, executed, kept)
         _keep(executed, work / "notebooks")
         _check(root, executed)
         say("every compared output is the committed one")
         replaced[str(evidence.PAGE)] = evidence.current_page(root).encode()
-        page = _executed_status(executed)
+        page = _executed_status(specs, executed, lacking)
     source = work / "source"
     assemble(root, source, {**replaced, str(status.PAGE): page.encode()})
     return build_languages(source, root) / "index.html"
@@ -112,10 +116,31 @@ def stored_status(specs: Sequence[RunSpec], reason: str = status.BY_HAND) -> str
     return status.status_page(runs, reason, None)
 
 
-def _executed_status(executed: Sequence[Executed]) -> str:
+def _executed_status(
+    specs: Sequence[RunSpec], executed: Sequence[Executed], lacking: Mapping[str, str]
+) -> str:
     machine = f"{platform.system()} {platform.release()} with Python {platform.python_version()}"
-    runs = [status.RunStatus(run.spec.id, run.seconds) for run in executed]
+    seconds = {run.spec.id: run.seconds for run in executed}
+    runs = [status.RunStatus(spec.id, seconds.get(spec.id), lacking.get(spec.id)) for spec in specs]
     return status.status_page(runs, None, machine)
+
+
+def _lacking(specs: Sequence[RunSpec], say: Say) -> dict[str, str]:
+    """Id of a run that lacks a program here -> the reason, which is said as well."""
+    found = {spec.id: reason for spec in specs if (reason := missing(spec)) is not None}
+    for run, reason in found.items():
+        say(f"{run} is not executed and keeps its stored output: {reason}")
+    return found
+
+
+def _stored(root: Path, specs: Sequence[RunSpec]) -> dict[str, NotebookNode]:
+    """Id -> notebook as it is committed, of the runs that have one."""
+    target = root / "notebooks" / "runs"
+    return {
+        spec.id: read(target / spec.filename)
+        for spec in specs
+        if (target / spec.filename).is_file()
+    }
 
 
 def _files(

@@ -11,9 +11,12 @@ from typing import Any
 import yaml
 
 from nodeport_lab.errors import NotebookError, UnknownNameError
+from nodeport_lab.testbeds.embedded import programs
+from nodeport_lab.testbeds.embedded.programs import INSTALLED
 
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-_FIELDS = ("id", "title", "summary", "template", "parameters")
+_REQUIRED = ("id", "title", "summary", "template")
+_FIELDS = (*_REQUIRED, "parameters", "needs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,7 @@ class RunSpec:
         summary: the paragraph under the heading that is this run's own.
         template: path of the template.
         parameters: parameter -> value, as papermill injects them.
+        needs: programs without which it is not executed and keeps its stored outputs.
     """
 
     id: str
@@ -33,6 +37,7 @@ class RunSpec:
     summary: str
     template: Path
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    needs: tuple[str, ...] = ()
 
     @property
     def filename(self) -> str:
@@ -60,6 +65,11 @@ def load(notebooks: Path) -> tuple[RunSpec, ...]:
     return specs
 
 
+def missing(spec: RunSpec) -> str | None:
+    """Why this machine lacks what a run needs, in one sentence; None if it has it."""
+    return programs.missing(set(spec.needs))
+
+
 def select(specs: Iterable[RunSpec], names: Iterable[str]) -> tuple[RunSpec, ...]:
     """The runs with the given ids in the list's order, or all of them without any.
 
@@ -82,7 +92,7 @@ def _spec(entry: object, position: int, templates: Path) -> RunSpec:
     for key in entry:
         if key not in _FIELDS:
             raise UnknownNameError(f"field of {where}", str(key), _FIELDS)
-    for key in _FIELDS[:-1]:
+    for key in _REQUIRED:
         if not isinstance(entry.get(key), str) or not entry[key].strip():
             raise NotebookError(f"{where} needs {key!r}, a text that is not empty")
     if not _SLUG.fullmatch(entry["id"]):
@@ -102,4 +112,14 @@ def _spec(entry: object, position: int, templates: Path) -> RunSpec:
         summary=entry["summary"].strip(),
         template=templates / f"{entry['template']}.ipynb",
         parameters=parameters,
+        needs=_needs(entry.get("needs") or [], where),
     )
+
+
+def _needs(names: object, where: str) -> tuple[str, ...]:
+    if not isinstance(names, list):
+        raise NotebookError(f"{where}: 'needs' must be a list of programs")
+    for name in names:
+        if name not in INSTALLED:
+            raise UnknownNameError(f"program for {where}", str(name), list(INSTALLED))
+    return tuple(names)

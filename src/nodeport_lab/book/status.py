@@ -12,10 +12,14 @@ PAGE = PurePosixPath("chapters/build-status.md")
 
 @dataclass(frozen=True, slots=True)
 class RunStatus:
-    """A run in this build: executed for it in so many seconds, or taken as stored."""
+    """A run in this build: executed for it in so many seconds, or taken as stored.
+
+    `lacking` says which program this machine lacks for it.
+    """
 
     id: str
     seconds: float | None
+    lacking: str | None = None
 
 
 def status_page(runs: Sequence[RunStatus], reason: str | None, machine: str | None) -> str:
@@ -34,7 +38,7 @@ def status_page(runs: Sequence[RunStatus], reason: str | None, machine: str | No
     return (
         "# Build status\n"
         "\n"
-        f"{_answer(reason, machine)}\n"
+        f"{_answer(reason, machine, some_lack=any(run.lacking for run in runs))}\n"
         "\n"
         "| run | outputs shown | seconds |\n"
         "| --- | --- | ---: |\n"
@@ -56,12 +60,15 @@ def every_sentence() -> str:
     return "\n".join((pages[0], *(page.partition("\n")[2] for page in pages[1:])))
 
 
-def _answer(reason: str | None, machine: str | None) -> str:
+def _answer(reason: str | None, machine: str | None, *, some_lack: bool) -> str:
     if reason is None:
+        which = (
+            "Every run" if not some_lack else "Every run for which this machine has the programs"
+        )
         return (
             ":::{admonition} Executed for this build\n"
             ":class: tip\n"
-            "Every run was executed for this build, and shows what the committed run shows. The\n"
+            f"{which} was executed for this build, and shows what the committed run shows. The\n"
             "machine:\n"
             "\n"
             f"{_literal(str(machine))}\n"
@@ -86,7 +93,9 @@ def _literal(text: str) -> str:
 
 
 def _origin(run: RunStatus) -> str:
-    return "stored |" if run.seconds is None else f"executed | {run.seconds:.1f}"
+    if run.seconds is not None:
+        return f"executed | {run.seconds:.1f}"
+    return "stored |" if run.lacking is None else f"stored: {run.lacking} |"
 
 
 BY_HAND = (

@@ -30,6 +30,7 @@ from nodeport_lab.testbeds.embedded.addressing import plan_network
 from nodeport_lab.variations import split, vary
 
 OF = " of "
+_UNEXPECTED = "unexpected answer: "
 ALLOWED = str(Verdict.ALLOWED)
 OWN = frozenset({"client", "client pod"})
 """What policy sees, in words, where the caller's own address arrives."""
@@ -93,16 +94,6 @@ def stages() -> dict[str, tuple[Remedy, Stage]]:
         for remedy in REMEDIES.values()
         for stage in remedy.stages
     }
-
-
-def by_configuration(runs: Iterable[Run]) -> tuple[Run, ...]:
-    """One run for each dataplane with its options: the cells of all stages together."""
-    found: dict[tuple[str, tuple[tuple[str, str], ...]], Run] = {}
-    for run in runs:
-        key = (run.dataplane, tuple(sorted(run.options.items())))
-        earlier = found[key].observations if key in found else ()
-        found[key] = replace(run, observations=(*earlier, *run.observations))
-    return tuple(found.values())
 
 
 def remedy_table(runs: Sequence[Run]) -> Table:
@@ -180,6 +171,23 @@ def _allowed(policy: NetworkPolicy) -> Iterator[str]:
         for rule in policy.rules(direction):
             clause = f", {ports(rule.ports)}" if rule.ports else ""
             yield from (f"{word} {peer(one)}{clause}" for one in rule.peers or (None,))
+
+
+def told_table(runs: Sequence[Run]) -> Table:
+    """What the clients were told, where a program stands between them and the server."""
+    parts = staged(runs)
+    dataplanes = tuple(dict.fromkeys(run.dataplane for run in runs))
+    return Table(
+        caption=f"{_title(runs)}: what the client is told",
+        corner="stage",
+        headings=("policy", "who dials what", *dataplanes),
+        rows=tuple(
+            (part.stage.name, (Cell(policy), Cell(who), *map(_arrived, answers)))
+            for part in parts
+            for policy, who, answers in _merged(part, dataplanes, _told)
+        ),
+        notes=(Note("Nothing: the client waits for an answer in vain."),),
+    )
 
 
 def outcome_values(runs: Sequence[Run]) -> dict[str, str]:
@@ -305,6 +313,12 @@ def _outcome(_part: Staged, cell: Observation) -> str:
 
 def _source(part: Staged, cell: Observation) -> str:
     return NO_PATH if cell.outcome == NO_PATH else " | ".join(_seen(part, cell))
+
+
+def _told(_part: Staged, cell: Observation) -> str:
+    if cell.verdict is Verdict.ALLOWED:
+        return "the page"
+    return cell.detail.removeprefix(_UNEXPECTED) if cell.detail else "nothing"
 
 
 def _seen(part: Staged, cell: Observation) -> tuple[str, ...]:

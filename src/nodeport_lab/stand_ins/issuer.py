@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Mapping
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from nodeport_lab.stand_ins import tokens
@@ -34,36 +35,59 @@ _codes: dict[str, str] = {}
 
 def answer(settings: Settings, asked: Asked) -> Page:
     """The page at a path."""
-    issuer, client_id = settings["issuer"], settings["client_id"]
     place = urlsplit(asked.path)
     if place.path == DISCOVERY:
-        return document(
-            {
-                "issuer": issuer,
-                "authorization_endpoint": issuer + AUTHORIZATION,
-                "token_endpoint": issuer + TOKEN,
-                "response_types_supported": ["code"],
-                "subject_types_supported": ["public"],
-                "id_token_signing_alg_values_supported": ["HS256"],
-            }
-        )
+        return document(_described(settings["issuer"]))
     if place.path == AUTHORIZATION:
-        query = {name: values[0] for name, values in parse_qs(place.query).items()}
-        code = secrets.token_urlsafe(8)
-        _codes[code] = query["nonce"]
-        return redirection(
-            f"{query['redirect_uri']}?{urlencode({'code': code, 'state': query['state']})}"
-        )
+        return redirection(_sent_back(_fields(place.query)))
     if place.path == TOKEN:
-        form = {name: values[0] for name, values in parse_qs(asked.body).items()}
-        nonce = _codes.pop(form.get("code", ""), None)
-        if nonce is None or form.get("client_secret") != settings["client_secret"]:
-            return text("invalid_grant\n", 400)
-        now = int(time.time())
-        claims = {"iss": issuer, "sub": "somebody", "aud": client_id, "nonce": nonce}
-        signed = tokens.sign({**claims, "iat": now, "exp": now + _VALID}, settings["client_secret"])
-        return document({"token_type": "Bearer", "access_token": code, "id_token": signed})
+        return _traded(settings, _fields(asked.body))
     return text("Hello World!\n")
+
+
+def _fields(form: str) -> dict[str, str]:
+    return {name: values[0] for name, values in parse_qs(form).items()}
+
+
+def _described(issuer: str) -> dict[str, object]:
+    return {
+        "issuer": issuer,
+        "authorization_endpoint": issuer + AUTHORIZATION,
+        "token_endpoint": issuer + TOKEN,
+        "response_types_supported": ["code"],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": ["HS256"],
+    }
+
+
+def _sent_back(query: Mapping[str, str]) -> str:
+    """Where the browser goes with a new code."""
+    code = secrets.token_urlsafe(8)
+    _codes[code] = query["nonce"]
+    return f"{query['redirect_uri']}?{urlencode({'code': code, 'state': query['state']})}"
+
+
+def _traded(settings: Settings, form: Mapping[str, str]) -> Page:
+    """The tokens for a code, once."""
+    nonce = _codes.pop(form.get("code", ""), None)
+    if nonce is None or form.get("client_secret") != settings["client_secret"]:
+        return text("invalid_grant\n", 400)
+    now = int(time.time())
+    claims = {
+        "iss": settings["issuer"],
+        "sub": "somebody",
+        "aud": settings["client_id"],
+        "nonce": nonce,
+        "iat": now,
+        "exp": now + _VALID,
+    }
+    return document(
+        {
+            "token_type": "Bearer",
+            "access_token": secrets.token_urlsafe(8),
+            "id_token": tokens.sign(claims, settings["client_secret"]),
+        }
+    )
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from socketserver import ThreadingTCPServer
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-PATIENCE = 0.25  # seconds that a call may take, as the proxy's time-out to connect
+PATIENCE = 1.0  # seconds that a call may take
 _BACKLOG = 128
 _TEXT = "text/plain; charset=utf-8"
 _JSON = "application/json"
@@ -89,22 +89,18 @@ def call(caller: str, url: str, body: str | None = None) -> Any:  # noqa: ANN401
         OSError: nobody answers, or not with a document.
     """
     place = urlsplit(url)
-    sock = socket.socket()
-    sock.settimeout(PATIENCE)
-    sock.bind(("", 0))  # the port is known before anybody answers
-    own, there, end = sock.getsockname()[1], (place.hostname or "", place.port or 80), "-"
-    connection = HTTPConnection(*there)
-    try:
+    there = place.hostname or "", place.port or 80
+    with socket.socket() as sock:
+        sock.settimeout(PATIENCE)
+        sock.bind(("", 0))  # the port is known, and told, before anybody answers
+        own = sock.getsockname()[1]
+        print(f"{caller} -> 0.0.0.0:{own} -> {there[0]}:{there[1]} opened", flush=True)  # noqa: T201 - its log
         sock.connect(there)
+        connection = HTTPConnection(*there)
         connection.sock = sock
         path = f"{place.path or '/'}?{place.query}" if place.query else place.path or "/"
         connection.request("GET" if body is None else "POST", path, body)
-        answer = connection.getresponse()
-        end = str(answer.status)
-        return _document(answer)
-    finally:
-        sock.close()
-        print(f"{caller} -> 0.0.0.0:{own} -> {there[0]}:{there[1]} {end}", flush=True)  # noqa: T201 - its log
+        return _document(connection.getresponse())
 
 
 def _document(answer: HTTPResponse) -> Any:  # noqa: ANN401 - any JSON value

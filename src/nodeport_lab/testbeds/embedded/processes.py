@@ -4,10 +4,10 @@ A program that opens a connection because of another one writes a line about it:
 
     172.18.0.250:1024 -> 10.244.1.3:40112 -> 10.244.0.2:8080 200
 
-who called, the connection's own source, where it went, and how that ended. By the source
-ports the connections are joined. A program reads its configuration from its standard input,
-so there is no file to remove, and it ends with the lab at the latest: the lab's first
-process owns it, and the kernel ends everything below that one.
+who called, the connection's own source, where it went, and how that ended or that it began.
+By the source ports the connections are joined. A program reads its configuration from its
+standard input, so there is no file to remove, and it ends with the lab at the latest: the
+lab's first process owns it, and the kernel ends everything below that one.
 """
 
 from __future__ import annotations

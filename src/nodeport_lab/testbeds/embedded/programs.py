@@ -12,8 +12,8 @@ from nodeport_lab.manifests.programs import HAPROXY
 from nodeport_lab.model import Pod, Program, Protocol, Scenario
 from nodeport_lab.testbeds.embedded.processes import find_program
 
-_PACKAGES = {HAPROXY: "haproxy"}
-"""Program -> Debian package; what is not here comes with this package."""
+INSTALLED = {HAPROXY: "haproxy"}
+"""Program that a machine must have -> Debian package; the others come with this one."""
 _EXECUTABLES = (HAPROXY, "python")
 
 
@@ -24,11 +24,11 @@ def names(scenario: Scenario) -> set[str]:
 
 def missing(names: set[str]) -> str | None:
     """Why this machine cannot run programs of these names; None if it can."""
-    for name in sorted(names & _PACKAGES.keys()):
+    for name in sorted(names & INSTALLED.keys()):
         if find_program(name) is None:
             return (
-                f"the program {name} is missing, which a pod of this scenario runs; install it "
-                f"with: apt-get install {_PACKAGES[name]}"
+                f"the program {name} is missing, which runs in a pod; install it with: "
+                f"apt-get install {INSTALLED[name]}"
             )
     return None
 

@@ -227,15 +227,14 @@ class EmbeddedTestbed:
         self._compiled = compiled
 
     def probe(self, probes: Sequence[Probe], deadline: float) -> list[ProbeResult]:
-        """Send probes; one that nobody answered and nothing dropped gets a second look."""
+        """Send probes; one that nobody answered and nothing dropped gets a second look.
+
+        So does one that a program could not pass on: programs have deadlines of their own.
+        """
         attempts = self._dial(probes, min(deadline, _AT_A_TIME))
         left = max(deadline * SECOND_LOOK, _AT_LEAST)
         while left > 0:
-            unexplained = [
-                number
-                for number, attempt in enumerate(attempts)
-                if attempt.end == "silent" and not attempt.dropped
-            ]
+            unexplained = [number for number, attempt in enumerate(attempts) if attempt.unexplained]
             if not unexplained:
                 break
             patience = min(left, _AT_A_TIME)
@@ -319,6 +318,7 @@ class EmbeddedTestbed:
                     for decision in evidence.get((probe.protocol, port), ())
                 ),
                 call=tuple(attempt["call"]) if attempt["call"] else None,
+                passed_on=len(attempt["ports"]) > 1,
             )
             for probe, attempt in zip(probes, attempts, strict=True)
         ]
@@ -448,6 +448,12 @@ class _Attempt:
     detail: str | None
     decisions: tuple[Decision, ...]
     call: tuple[str, str, str | None] | None
+    passed_on: bool
+
+    @property
+    def unexplained(self) -> bool:
+        failed = self.end == "silent" or (self.end == "failed" and self.passed_on)
+        return failed and not self.dropped
 
     @property
     def dropped(self) -> bool:
