@@ -12,9 +12,9 @@ import pytest
 from nbformat import NotebookNode
 
 from nodeport_lab import claims_file, locations
-from nodeport_lab.book import status, tags
+from nodeport_lab.book import reproducibility, tags
 from nodeport_lab.book.atlas import atlases
-from nodeport_lab.book.build import stored_status
+from nodeport_lab.book.build import stored
 from nodeport_lab.book.catalogue import catalogue
 from nodeport_lab.book.coverage import coverage
 from nodeport_lab.book.figures import figures
@@ -219,6 +219,9 @@ def test_every_template_is_used() -> None:
     assert {path.stem for path in TEMPLATES} == {spec.template.stem for spec in SPECS}
 
 
-def test_committed_status_page_is_generated() -> None:
-    """The page on stored outputs is the one that `make notebooks` writes for this list."""
-    assert stored_status(SPECS) == (ROOT / status.PAGE).read_text(encoding="utf-8")
+def test_committed_page_on_reproducibility_is_generated() -> None:
+    """The page on stored outputs and its data are what `make notebooks` writes for this list."""
+    told = stored(SPECS)
+
+    assert reproducibility.page(told) == (ROOT / reproducibility.PAGE).read_text(encoding="utf-8")
+    assert reproducibility.data(told) == (ROOT / reproducibility.FILE).read_text(encoding="utf-8")

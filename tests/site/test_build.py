@@ -15,7 +15,6 @@ from nodeport_lab.book.execute import Executed
 from nodeport_lab.book.render import read
 from nodeport_lab.book.runs import RunSpec
 from nodeport_lab.book.site import assemble, build_html, check_pages, documents
-from nodeport_lab.book.status import RunStatus, status_page
 from nodeport_lab.errors import NotebookError
 from nodeport_lab.locations import repository_root
 
@@ -123,18 +122,6 @@ def test_assembling_starts_from_nothing(tmp_path: Path) -> None:
 
     assert not stale.exists()
     assert "# Replaced\n" == (tmp_path / "source" / "index.md").read_text(encoding="utf-8")
-
-
-def test_status_page_tells_executed_from_stored() -> None:
-    """The page says which outputs were made for this build, where, and how long that took."""
-    executed = status_page([RunStatus("a", 1.25)], None, "Linux")
-    stored = status_page([RunStatus("a", None)], "It cannot.", None)
-
-    assert "Executed for this build" in executed
-    assert "| {doc}`/notebooks/runs/a` | executed | 1.2 |" in executed
-    assert "Stored outputs" in stored
-    assert "It cannot." in stored
-    assert "| {doc}`/notebooks/runs/a` | stored | |" in stored
 
 
 @pytest.mark.parametrize("url", ["", "https://github.com/owner/name"])

@@ -1,5 +1,6 @@
 """The built site: complete, described, linked, and silent towards other hosts."""
 
+import json
 import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -54,7 +55,8 @@ def page(request: pytest.FixtureRequest, site: Site) -> Path:
 
 def test_build_says_that_outputs_are_stored(site: Site) -> None:
     """Where the testbed cannot run, terminal and site say so and give the reason."""
-    text = (site.html / "chapters" / "build-status.html").read_text(encoding="utf-8")
+    text = (site.html / "chapters" / "reproducibility.html").read_text(encoding="utf-8")
+    data = json.loads((site.html / "reproducibility.json").read_text(encoding="utf-8"))
 
     assert (
         "the embedded testbed cannot run here: this machine makes no user namespaces",
@@ -62,6 +64,8 @@ def test_build_says_that_outputs_are_stored(site: Site) -> None:
     ) == site.said
     assert "Stored outputs" in text
     assert "this machine makes no user namespaces" in text
+    assert "stored" == data["outputs"]
+    assert "this machine makes no user namespaces" in data["reason"]
 
 
 def test_landing_page_shows_picture_and_verdicts_of_the_runs(site: Site) -> None:

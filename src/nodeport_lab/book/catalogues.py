@@ -20,7 +20,7 @@ from babel.messages import Catalog
 from babel.messages.pofile import read_po, write_po
 from markdown_it import MarkdownIt
 
-from nodeport_lab.book import status
+from nodeport_lab.book import reproducibility
 from nodeport_lab.book.languages import TRANSLATIONS, Language
 from nodeport_lab.book.render import read
 from nodeport_lab.book.site import assemble, run_sphinx
@@ -64,7 +64,9 @@ def extract(root: Path) -> dict[str, Catalog]:
     """
     with tempfile.TemporaryDirectory() as scratch:
         source, output = Path(scratch).resolve() / "source", Path(scratch) / "output"
-        assemble(root, source, {str(status.PAGE): status.every_sentence().encode()})
+        assemble(
+            root, source, {str(reproducibility.PAGE): reproducibility.every_sentence().encode()}
+        )
         run_sphinx(source, output, {}, "--builder", "custom", "--custom-builder", "gettext")
         templates = output / "_build" / "gettext"
         found = {file.stem: _sentences(file, source) for file in templates.glob("*.pot")}

@@ -83,7 +83,7 @@ class EmbeddedTestbed:
         self.options = dataplane.complete(options)
         self._tunnel = dataplane.tunnel(self.options)
         self.network = plan_network(scenario, tunnel=self._tunnel is not None)
-        self.versions = {"kernel": platform.release(), "nftables": _nft_version()}
+        self.versions = {"kernel": platform.release(), "nftables": nft_version()}
         self._terminal = terminal
         self._generation = 0
         self._lost: frozenset[str] = frozenset()
@@ -477,7 +477,8 @@ def _public_name(service: Service) -> str:
     return f"{service.name}.{service.namespace}.example"
 
 
-def _nft_version() -> str:
+def nft_version() -> str:
+    """The version of nft that the testbed calls: `1.0.6`, `missing` or `unknown`."""
     nft = find_nft()
     if nft is None:
         return "missing"
