@@ -32,7 +32,7 @@ def coverage(notebooks: Mapping[str, NotebookNode]) -> dict[str, bytes]:
 
 def _snippet(suite: str, runs: Mapping[str, Any]) -> str:
     table = coverage_table(
-        {document["dataplane"]: list(_answers(document)) for document in runs.values()},
+        {document["dataplane"]: list(answers(document)) for document in runs.values()},
         f"What a test of some nodes misses under policies of {suite}",
         Note(
             "Missed is a connection of a pod, the server itself included, to a NodePort that the "
@@ -44,7 +44,7 @@ def _snippet(suite: str, runs: Mapping[str, Any]) -> str:
     return f"```{{raw}} html\n{table._repr_html_()}\n```\n"  # what a notebook would show
 
 
-def _answers(document: Mapping[str, Any]) -> Iterator[Answer]:
+def answers(document: Mapping[str, Any]) -> Iterator[Answer]:
     """The connections of pods to NodePorts under a policy, as `published` wrote them down."""
     pods = {name for name, kind, _ in document["clients"] if kind == ClientKind.POD}
     for policy, row in zip(document["policies"], document["cells"], strict=True):
