@@ -80,12 +80,13 @@ endif
 
 ready: packages $(installed)
 
-# Without these the stored outputs still make a book.
+# Without these the stored outputs still make a book. The haproxy package brings a service,
+# whose configuration as it is installed listens on nothing.
 packages:
-	@scripts/system-packages -- nft curl
+	@scripts/system-packages -- nft curl haproxy
 
 test-packages:
-	@scripts/system-packages nft curl -- chromium
+	@scripts/system-packages nft curl haproxy -- chromium
 
 $(locked): requirements.txt
 	@scripts/environment '$(PYTHON)'

@@ -20,6 +20,7 @@ from nodeport_lab.cells import Cell, enumerate_cells
 from nodeport_lab.dataplanes import Dataplane, find_dataplane
 from nodeport_lab.errors import LabError, UnknownNameError
 from nodeport_lab.manifests import ALL_POLICIES, NO_POLICY
+from nodeport_lab.manifests.programs import program_names
 from nodeport_lab.model import (
     Action,
     ClusterFacts,
@@ -311,8 +312,15 @@ def _unspoken(question: Question, venue: Venue) -> str | None:
     elif suite.loses_announcer and not venue.loses_nodes:
         wanted = f"lets a node die, which is done to none of the testbed {venue.name}"
     else:
-        return None
+        programs = _programs(suite.name)
+        reason = venue.lacks(programs) if programs else None
+        return reason and f"the suite {question.suite} runs programs in pods, and {reason}"
     return f"the suite {question.suite} {wanted}; run it on the embedded one"
+
+
+@cache
+def _programs(suite: str) -> frozenset[str]:
+    return program_names(suite_scenario(SUITES[suite]))
 
 
 def scenario_of(question: Question, venue: Venue = EMBEDDED) -> Scenario:

@@ -187,6 +187,14 @@ _ENTRIES = Remedy(
             together=True,
         ),
         Stage(
+            "open",
+            "an address of the server's own, without any policy",
+            (*_ACTORS, "suites/outside", "policies", "suites/ingress"),
+            ("no-policy",),
+            (CLUSTER_IP, LOAD_BALANCER),
+            inside_and_outside,
+        ),
+        Stage(
             "load-balancer",
             "machines outside by an address of the server's own, pods by its ClusterIP and label",
             (*_ACTORS, "suites/outside", "policies", "suites/ingress"),

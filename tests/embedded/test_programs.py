@@ -13,7 +13,8 @@ import pytest
 
 from nodeport_lab.cells import CLUSTER_IP, enumerate_cells, outside_clients, pod_clients
 from nodeport_lab.dataplanes import DATAPLANES
-from nodeport_lab.errors import PrerequisiteError, TestbedError
+from nodeport_lab.errors import LabError, PrerequisiteError, TestbedError
+from nodeport_lab.experiment import questions_of, run, runnable
 from nodeport_lab.model import Action, Direction, Program, Scenario, Verdict
 from nodeport_lab.testbeds.embedded import EmbeddedTestbed, EmbeddedVenue, programs
 from nodeport_lab.testbeds.interface import DEFAULT_DEADLINE
@@ -109,6 +110,11 @@ def test_a_missing_program_is_told_before_anything_is_made(
         testbed.__enter__()
     with pytest.raises(TestbedError, match="not running"):
         testbed.lab  # noqa: B018 - it is asked for
+    answerable, reasons = runnable(questions_of("remedy-gateway", ["cilium"]))
+    assert ["remedy-gateway-before"] == [question.suite for question in answerable]
+    assert all("haproxy is missing" in reason for reason in reasons)
+    with pytest.raises(LabError, match="remedy-gateway-proxy runs programs in pods"):
+        run("cilium", suite="remedy-gateway-proxy")
 
 
 def test_a_program_that_cannot_start_is_told_in_its_own_words() -> None:

@@ -7,13 +7,19 @@ from pathlib import Path
 
 import pytest
 
+from nodeport_lab import experiment
+from nodeport_lab.book.runs import load
 from nodeport_lab.errors import ManifestError, TestbedError
+from nodeport_lab.experiment import Question, suite_scenario
 from nodeport_lab.manifests import load_scenario, read_objects
-from nodeport_lab.manifests.programs import with_programs
+from nodeport_lab.manifests.programs import program_names, with_programs
 from nodeport_lab.manifests.users import read_users_text
 from nodeport_lab.model import ContainerPort, Pod, Program, Scenario
+from nodeport_lab.remedies import REMEDIES
+from nodeport_lab.suites import SUITES
 from nodeport_lab.testbeds.embedded import programs
 from nodeport_lab.testbeds.embedded.processes import PassedOn, followed, passed_on
+from nodeport_lab.testbeds.live.venue import LiveVenue
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
 
@@ -144,3 +150,28 @@ def test_connections_are_followed_through_several_programs() -> None:
     ports, asked = followed([1, 2], log)
     assert [1, 10, 20, 21, 2] == ports
     assert ["n/gateway", "n/app", "n/app", "n/gateway"] == [pod for pod, *_ in asked]
+
+
+def test_a_cluster_refuses_suites_that_run_programs() -> None:
+    """One sentence, before the cluster is asked anything."""
+    question = Question("cilium", suite="remedy-oauth2-split")
+    told = experiment._unspoken(question, LiveVenue("some-context"))  # noqa: SLF001
+    assert told == (
+        "the suite remedy-oauth2-split runs programs in pods, and the testbed live runs none of "
+        "nodeport-lab; run it on the embedded one"
+    )
+
+
+def test_runs_need_what_their_suites_run() -> None:
+    """A notebook whose remedy runs an installed program says so in the list of runs."""
+    root = Path(__file__).parents[2]
+    for spec in load(root / "notebooks"):
+        remedy = REMEDIES.get(str(spec.parameters.get("remedy")))
+        stages = remedy.stages if remedy else ()
+        needed = {
+            name
+            for stage in stages
+            for name in program_names(suite_scenario(SUITES[remedy.suite(stage)]))  # type: ignore[union-attr]
+        }
+        if remedy:
+            assert needed & programs.INSTALLED.keys() == set(spec.needs), spec.id

@@ -49,6 +49,11 @@ def with_programs(scenario: Scenario, objects: Iterable[Object]) -> Scenario:
     return replace(scenario, pods=tuple(pods))
 
 
+def program_names(scenario: Scenario) -> frozenset[str]:
+    """The programs that the pods of a scenario run."""
+    return frozenset(pod.program.name for pod in scenario.pods if pod.program is not None)
+
+
 def _programs(workload: Object, maps: _ConfigMaps) -> Iterator[Program]:
     """The program of the first container that has one."""
     spec = pod_spec_of(workload)

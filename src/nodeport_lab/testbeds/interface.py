@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from types import TracebackType
@@ -157,6 +157,9 @@ class Venue(Interface):
         Raises:
             LabError: an option or value that does not exist, or that this venue cannot show.
         """
+
+    def lacks(self, programs: Collection[str]) -> str | None:
+        """Why pods cannot run programs of these names there; None if they can."""
 
     def basis(self, dataplane: Dataplane) -> str:
         """What a result stands on here: `emulated`, `modelled` or `live`."""

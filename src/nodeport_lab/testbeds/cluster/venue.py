@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -245,6 +245,11 @@ class ClusterVenue:
     def basis(self, _dataplane: Dataplane) -> str:
         """See Venue: always `live`."""
         return "live"
+
+    def lacks(self, programs: Collection[str]) -> str | None:
+        """See Venue: nobody reads there what a program passes on."""
+        listed = ", ".join(sorted(programs))
+        return f"the testbed {self.name} runs none of {listed}; run it on the embedded one"
 
     def obstacle(self, dataplane: Dataplane, options: Mapping[str, str]) -> str | None:
         """See Venue: the cluster runs something else, or is set otherwise."""

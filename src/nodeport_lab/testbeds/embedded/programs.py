@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from nodeport_lab.dataplanes.names import pod_namespace
@@ -17,14 +17,9 @@ INSTALLED = {HAPROXY: "haproxy"}
 _EXECUTABLES = (HAPROXY, "python")
 
 
-def names(scenario: Scenario) -> set[str]:
-    """The programs that the pods of a scenario run."""
-    return {pod.program.name for pod in scenario.pods if pod.program is not None}
-
-
-def missing(names: set[str]) -> str | None:
+def missing(names: Collection[str]) -> str | None:
     """Why this machine cannot run programs of these names; None if it can."""
-    for name in sorted(names & INSTALLED.keys()):
+    for name in sorted(INSTALLED.keys() & set(names)):
         if find_program(name) is None:
             return (
                 f"the program {name} is missing, which runs in a pod; install it with: "

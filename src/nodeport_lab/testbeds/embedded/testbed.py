@@ -22,6 +22,7 @@ from nodeport_lab.dataplanes.names import (
 )
 from nodeport_lab.dataplanes.nftables import Table, joined, transactions
 from nodeport_lab.errors import PrerequisiteError, TestbedError
+from nodeport_lab.manifests.programs import program_names
 from nodeport_lab.model import (
     Action,
     Client,
@@ -93,7 +94,7 @@ class EmbeddedTestbed:
 
     def __enter__(self) -> Self:
         """Wire the lab, load the dataplane, start the servers; no policy is in force."""
-        if problem := programs.missing(programs.names(self.scenario)):
+        if problem := programs.missing(program_names(self.scenario)):
             raise PrerequisiteError(problem)
         if self._lab is None:
             self._lab = Lab(terminal=self._terminal)

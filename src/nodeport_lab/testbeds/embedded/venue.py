@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
 
@@ -13,6 +13,7 @@ from nodeport_lab.manifests import cidr_facts, load_scenario
 from nodeport_lab.model import Protocol, Scenario
 from nodeport_lab.testbeds.embedded.addressing import plan_network
 from nodeport_lab.testbeds.embedded.lab import Lab
+from nodeport_lab.testbeds.embedded.programs import missing
 from nodeport_lab.testbeds.embedded.testbed import EmbeddedTestbed
 from nodeport_lab.testbeds.interface import SetUp
 
@@ -49,6 +50,10 @@ class EmbeddedVenue:
     def options(self, dataplane: Dataplane, chosen: Mapping[str, str]) -> dict[str, str]:
         """See Venue; options that are not chosen have their defaults."""
         return dataplane.complete(chosen)
+
+    def lacks(self, programs: Collection[str]) -> str | None:
+        """See Venue: what is not installed."""
+        return missing(programs)
 
     def basis(self, dataplane: Dataplane) -> str:
         """See Venue: the dataplane's own."""
