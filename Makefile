@@ -15,7 +15,7 @@ export PATH := $(PATH):/usr/sbin:/sbin
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .PHONY: help setup book notebooks catalogues verify test lint bench lock clean
-.PHONY: packages test-packages ready
+.PHONY: packages test-packages lint-packages ready
 
 # An environment that was moved or copied points to its old place: it does not count.
 ifneq ($(shell cat $(locked) 2>/dev/null),$(CURDIR))
@@ -49,10 +49,11 @@ verify: ready ## Run the notebooks of notebooks/runs again and compare their out
 test: test-packages $(installed) lint ## Run all checks and tests, those of verify included
 	@$(python) -m pytest $(parallel) --nbval --nbval-current-env tests notebooks/runs
 
-lint: $(installed) ## Check style, format and types
+lint: lint-packages $(installed) ## Check style, format, types and spelling
 	@$(python) -m ruff check
 	@$(python) -m ruff format --check
 	@$(python) -m mypy
+	@$(python) -m nodeport_lab.book spelling
 
 bench: ready ## Measure the speed of the lab on this machine
 	@$(python) benchmarks/bench.py
@@ -86,7 +87,10 @@ packages:
 	@scripts/system-packages -- nft curl haproxy
 
 test-packages:
-	@scripts/system-packages nft curl haproxy -- chromium
+	@scripts/system-packages nft curl haproxy hunspell -- chromium
+
+lint-packages:
+	@scripts/system-packages hunspell --
 
 $(locked): requirements.txt
 	@scripts/environment '$(PYTHON)'
