@@ -328,7 +328,7 @@ def test_a_signal_while_kind_works_stops_kind_and_exits_with_130(
     bench.programs.says("create-hangs", "")
     with hanging_up(bench) as process:
         process.send_signal(number)
-        _, told = process.communicate(timeout=10)
+        _, told = process.communicate(timeout=20)
     assert process.returncode == 130
     assert "interrupted; what is left are the containers dev-control-plane" in told
     assert "nodeport-lab down --name dev" in told
@@ -350,7 +350,7 @@ def test_two_commands_do_not_change_one_cluster_at_once(bench: Bench) -> None:
         found = existing.status("dev", opened=bench.opened)
         assert found.said == f"nodeport-lab up (process {process.pid}) is at work on it"
         process.kill()  # with no chance to unlock anything
-        process.communicate(timeout=10)
+        process.communicate(timeout=20)
     (bench.programs.folder / "create-hangs").unlink()
     assert existing.down("dev") == sorted(NODES)
 

@@ -363,7 +363,10 @@ class ClusterVenue:
         nodes = {node.name: site.nodes[node.name].name for node in scenario.nodes}
 
         def address_of(client: Client) -> IPv4Address | None:
-            return testbed().network.pods.get(client.pod.key) if client.pod else None
+            if client.pod is not None:
+                return testbed().network.pods.get(client.pod.key)
+            node = site.nodes.get(client.node) if client.node else None
+            return node.address if node else None
 
         masquerades = frozenset(
             str(address)
