@@ -14,8 +14,8 @@ export PATH := $(PATH):/usr/sbin:/sbin
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup book notebooks verify test lint bench lock clean
-.PHONY: packages test-packages ready
+.PHONY: help setup book notebooks catalogues verify test lint bench lock clean
+.PHONY: packages test-packages lint-packages ready
 
 # An environment that was moved or copied points to its old place: it does not count.
 ifneq ($(shell cat $(locked) 2>/dev/null),$(CURDIR))
@@ -29,7 +29,7 @@ endif
 endif
 
 help: ## Print this list
-	@awk -F ': .*## ' '/^[a-z]+:.* ## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ': .*## ' '/^[a-z]+:.* ## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
 
 setup: ready ## Make .venv with exactly the packages of requirements.txt and install nodeport-lab in it
 	@echo "Ready. See what this machine can run: .venv/bin/nodeport-lab doctor"
@@ -40,16 +40,20 @@ book: ready ## Run the notebooks and build the site in _build/html
 notebooks: ready ## Run the notebooks and write the results to notebooks/runs, to be committed
 	@$(python) -m nodeport_lab.book notebooks
 
+catalogues: $(installed) ## Take up new and changed sentences of the book in locales, to be translated
+	@$(python) -m nodeport_lab.book catalogues
+
 verify: ready ## Run the notebooks of notebooks/runs again and compare their outputs
 	@$(python) -m pytest $(parallel) --nbval --nbval-current-env notebooks/runs
 
 test: test-packages $(installed) lint ## Run all checks and tests, those of verify included
 	@$(python) -m pytest $(parallel) --nbval --nbval-current-env tests notebooks/runs
 
-lint: $(installed) ## Check style, format and types
+lint: lint-packages $(installed) ## Check style, format, types and spelling
 	@$(python) -m ruff check
 	@$(python) -m ruff format --check
 	@$(python) -m mypy
+	@$(python) -m nodeport_lab.book spelling
 
 bench: ready ## Measure the speed of the lab on this machine
 	@$(python) benchmarks/bench.py
@@ -69,8 +73,11 @@ clean: ## Remove what was built and every cache; .venv stays
 
 # The cells of one notebook, and the tests of one module, stay with one process. Most of them
 # wait for packets or a browser, so one process more than there are processors is quicker.
+# A cluster is there once, and asked by one notebook after the other.
+ifeq ($(filter-out embedded,$(NODEPORT_LAB_TESTBED)),)
 workers := $(shell cores=$$(nproc); echo $$((cores < 7 ? cores + 1 : 8)))
 parallel := --numprocesses $(workers) --dist loadscope
+endif
 
 ready: packages $(installed)
 
@@ -80,7 +87,10 @@ packages:
 	@scripts/system-packages -- nft curl haproxy
 
 test-packages:
-	@scripts/system-packages nft curl haproxy -- chromium
+	@scripts/system-packages nft curl haproxy hunspell -- chromium
+
+lint-packages:
+	@scripts/system-packages hunspell --
 
 $(locked): requirements.txt
 	@scripts/environment '$(PYTHON)'

@@ -291,7 +291,8 @@ class _Share:
                     for number, cell in enumerate(cells)
                 ]
                 finished()
-            return _Part(testbed.versions, tuple(rows), testbed.facts())
+            asked = suite.callers(scenario)
+            return _Part(testbed.versions, tuple(rows), testbed.facts(asked))
 
 
 def _cells(suite: Suite, testbed: Testbed) -> list[Cell]:

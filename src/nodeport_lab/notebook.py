@@ -18,6 +18,7 @@ from rich.console import Console, RenderableType
 
 from nodeport_lab import claims, claims_file, documented, experiment, locations
 from nodeport_lab.adviser import consult
+from nodeport_lab.book.figures import RUNS_FROM_CHAPTERS
 from nodeport_lab.book.parameters import check_injected
 from nodeport_lab.book.values import (
     answer_values,
@@ -58,7 +59,6 @@ if TYPE_CHECKING:
     from nodeport_lab.report.figure import HeatMap
 
 _WIDTH = 76  # characters of printed text
-_RUNS_FROM_CHAPTERS = "../notebooks/runs"  # the same in every language of the site
 TESTBED_VARIABLE = "NODEPORT_LAB_TESTBED"
 """Names the testbed on which committed notebooks are executed again, in place of theirs."""
 
@@ -434,7 +434,7 @@ def paste_placements(*runs: Run) -> None:
 def paste_claims(*runs: Run) -> None:
     """Let chapters refer to the claims and their statuses, the report's and all together."""
     found = _statuses(runs)
-    ledger = claim_tables.ledger_table(found, _book_of_claims().report, _RUNS_FROM_CHAPTERS)
+    ledger = claim_tables.ledger_table(found, _book_of_claims().report, RUNS_FROM_CHAPTERS)
     _paste({"claims-table": claims_table(*runs), "ledger-table": ledger, **claim_values(found)})
 
 

@@ -12,12 +12,11 @@ from pathlib import Path
 from nodeport_lab.errors import LabError, UnknownNameError
 from nodeport_lab.testbeds.cluster.venue import Choices, ClusterVenue
 from nodeport_lab.testbeds.embedded import EmbeddedVenue
-from nodeport_lab.testbeds.interface import Venue
+from nodeport_lab.testbeds.interface import TESTBEDS, Venue
 from nodeport_lab.testbeds.kind import KindVenue
 from nodeport_lab.testbeds.kind.venue import DEFAULT_NAME
 from nodeport_lab.testbeds.live import LiveVenue
 
-TESTBEDS = ("embedded", "kind", "live")
 CONTEXT_VARIABLE = "NODEPORT_LAB_CONTEXT"
 """Names the context of a live cluster where no command line does, as in notebooks."""
 CLUSTER_VARIABLE = "NODEPORT_LAB_CLUSTER"

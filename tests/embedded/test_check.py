@@ -15,6 +15,7 @@ from support.users import pod, policy, service
 from nodeport_lab import observations
 from nodeport_lab.check.checker import Check, Request, check
 from nodeport_lab.check.findings import Kind
+from nodeport_lab.dataplanes import DATAPLANES
 from nodeport_lab.errors import LabError, UnknownNameError
 from nodeport_lab.locations import repository_root
 from nodeport_lab.manifests import ALL_POLICIES
@@ -193,7 +194,8 @@ def test_the_command_gates_and_writes_every_form(tmp_path: Path) -> None:
     assert 1 == failed.returncode, failed.stderr
     assert 0 == passed.returncode, passed.stderr
     assert "spec.egress[0].to[0]" in failed.stdout
-    assert all(file.stat().st_size for file in files.values())
+    assert all("emulated" in file.read_text() for file in files.values())
+    assert f"1 {TABLES} (emulated)" in failed.stdout
     assert "nothing to report" not in failed.stdout
 
 
@@ -247,6 +249,9 @@ def test_standard_input_and_strict() -> None:
         (("check", "-f", "-", "--context", "dev"), "-f and --context exclude each other"),
         (("check", "-f", "-", "--namespace", "shop"), "--namespace is about a cluster"),
         (("check", "--context", "dev", "--kubeconfig", "/nowhere"), "/nowhere is no kubeconfig"),
+        (("check", "-f", "-", "--json", "/"), "--json: / cannot be written"),
+        (("check", "-f", "-", "--html", "/nowhere/a"), "--html: there is no folder /nowhere"),
+        (("check", "-f", "-", "--junit", "/proc/a"), "--junit: /proc/a cannot be written"),
         (("diff", "-", "-"), "only one of OLD and NEW"),
     ],
 )
@@ -269,7 +274,17 @@ def test_a_pull_request_is_told_what_it_changes() -> None:
 
     assert (1, 0) == (changed.returncode, same.returncode), changed.stderr + same.stderr
     assert "shop/batch to pods of shop/db on 5432/TCP" in changed.stdout
-    assert f"timeout → allowed on {TABLES}" in changed.stdout
+    assert f"timeout → allowed on {TABLES} (emulated)" in changed.stdout
+
+
+def test_policies_that_survive_answer_the_same_everywhere() -> None:
+    """Nothing depends on a node or a dataplane, and what should be denied is."""
+    result = check(Request(read_users_files([str(EXAMPLES / "survives")])))
+
+    assert set(DATAPLANES) == set(result.dataplanes)
+    assert () == result.findings
+    for answers in result.answers.values():
+        assert {"allowed", "timeout"} == {answer.outcome for answer in answers}
 
 
 def test_manifests_without_pods_are_refused() -> None:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,9 +18,12 @@ from nodeport_lab.errors import PrerequisiteError, TestbedError
 from nodeport_lab.experiment import Question, find_policy, run_all
 from nodeport_lab.model import Scenario
 from nodeport_lab.testbeds.embedded import EmbeddedTestbed, preflight
+from nodeport_lab.testbeds.embedded.lab import Lab
 from nodeport_lab.testbeds.embedded.netfilter import find_nft
+from nodeport_lab.testbeds.embedded.plan import Plan
 
 CALICO = DATAPLANES["calico-iptables"]
+EMPTY_PLAN = Plan("192.0.2.1", 24, "tunnel", None, nodes=(), outside=()).to_json()
 
 # A process that owns a running lab, tells its pid, and waits to be killed.
 OWNER = """
@@ -278,3 +282,35 @@ def test_another_system_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(PrerequisiteError, match="needs Linux"):
         preflight.isolation()
     preflight.isolation.cache_clear()
+
+
+def test_labs_at_once_share_a_process_and_end_alone() -> None:
+    """They are copies of one process; one that ends leaves the other, the last one nothing."""
+    with Lab() as first:
+        second = Lab()
+        for lab in (first, second):
+            lab.request("wire", plan=EMPTY_PLAN)
+        shared = descendants(first.pid)
+        assert first.pid == second.pid
+
+        second.close()
+        time.sleep(0.5)
+
+        assert sum(map(_runs, shared)) == len(shared) - 1
+        assert first.request("has_device", kind="veth") == {"has": True}
+    assert gone(shared)
+
+
+def test_a_lab_closed_meanwhile_is_an_error_and_keeps_nobody_waiting() -> None:
+    """A thread that waits for an answer is told, at once, that there will be none."""
+    lab = Lab()
+    lab.request("wire", plan=EMPTY_PLAN)
+    sleep = {"namespace": "switch", "arguments": ["sleep", "60"], "hosts": {}}
+    with ThreadPoolExecutor() as pool:
+        asked = pool.submit(lab.request, "execute", **sleep)
+        time.sleep(0.2)
+        started = descendants(lab.pid)
+        lab.close()
+        with pytest.raises(TestbedError, match="ended while it was asked to execute"):
+            asked.result(timeout=5)
+    assert gone(started)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+from support.users import manifests, pod, service
 
 from nodeport_lab.cells import Cell, as_client, enumerate_cells
 from nodeport_lab.dataplanes import DATAPLANES
@@ -229,3 +230,38 @@ def test_named_ports_and_ranges_are_matched_by_the_kernel(scenario: Scenario) ->
         Verdict.ALLOWED,
         Verdict.TIMEOUT,
     ]
+
+
+def test_more_pods_than_the_kernel_remembers_neighbours() -> None:
+    """Each call needs four neighbours; with over 1,024 in all, ARP loses some of them."""
+    many = [pod(f"client-{number}") for number in range(600)]
+    scenario = manifests(pod("server", port=8080), *many, nodes=3).scenario
+    callers = [one for one in scenario.pods if one.name != "server"]
+    with EmbeddedTestbed(scenario, DATAPLANES["calico-iptables"], {}) as running:
+        address = str(running.network.pods["shop/server"])
+        probes = [Probe(as_client(one), address, 8080, Protocol.TCP) for one in callers]
+        results = running.probe(probes, 1.0)
+
+    assert [] == [result for result in results if result.verdict is not Verdict.ALLOWED]
+
+
+def test_hundreds_of_services_are_served() -> None:
+    """Their maps take several transactions; the first and the last of them answer."""
+    number = 500
+    services = [
+        service(f"web-{port}", f"{{type: NodePort, selector: {{app: web}}, ports: [{ports}]}}")
+        for port in range(number)
+        for ports in (f"{{port: {1000 + port}, targetPort: 8080, nodePort: {30000 + port}}}",)
+    ]
+    scenario = manifests(pod("web", port=8080), pod("client"), *services, nodes=2).scenario
+    client = as_client(next(one for one in scenario.pods if one.name == "client"))
+    with EmbeddedTestbed(scenario, DATAPLANES["cilium-kpr"], {}) as running:
+        node = str(running.network.nodes[client.node or ""])
+        probes = [Probe(client, node, 30000 + port, Protocol.TCP) for port in range(number)]
+        probes += [
+            Probe(client, str(running.network.cluster_ips[f"shop/web-{port}"]), 1000 + port)
+            for port in range(number)
+        ]
+        results = running.probe(probes, 0.9)
+
+    assert {Verdict.ALLOWED} == {result.verdict for result in results}

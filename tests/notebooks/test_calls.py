@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from nodeport_lab import experiment, notebook
-from nodeport_lab.book.values import answer_values, seen_names, shared_values
+from nodeport_lab.book.values import answer_values, claim_values, seen_names, shared_values
+from nodeport_lab.claims import Claim, ClaimStatus, RunStatus, Status, Tally
+from nodeport_lab.documented import Source
 from nodeport_lab.errors import NotebookError, UnknownNameError
 from nodeport_lab.experiment import Question
 from nodeport_lab.model import Run
@@ -120,6 +122,40 @@ def test_prose_takes_answers_of_clients_wherever_they_are_or_in_one_place() -> N
         "fence/pod on the server's node/own-node": "allowed",
         "fence/pod on the server's node/third-node": "allowed",
         "nodes/pod on the server's node": "none of 1",
+    }
+
+
+def test_prose_takes_statuses_and_how_many_claims_have_each() -> None:
+    """What differs between configurations is told for the report's claims alone."""
+    report = Claim("S1", "So it is.", "e")
+    issue = Claim("G1", "So they say.", "e", sources=(Source("s", "a page", "https://a.example"),))
+    one, two = (Run("embedded", "plane", {"mode": mode}, "modelled", {}) for mode in "ab")
+    in_each = (RunStatus(one, Tally(as_claimed=1)), RunStatus(two, Tally(contrary=1)))
+
+    values = claim_values(
+        [
+            ClaimStatus(report, Status.REFINED, ("modelled",), in_each),
+            ClaimStatus(issue, Status.REFINED, ("modelled",), in_each),
+            ClaimStatus(Claim("R1", "So do it.", "e", needs="A test."), Status.UNTESTED, ()),
+        ]
+    )
+
+    assert values == {
+        "claims": "3",
+        "claims/measured": "2",
+        "claims/confirmed": "0",
+        "claims/confirmed/ids": "none",
+        "claims/refuted": "0",
+        "claims/refuted/ids": "none",
+        "claims/refined": "2",
+        "claims/refined/ids": "S1 and G1",
+        "claims/untested": "1",
+        "claims/untested/ids": "R1",
+        "S1": "refined",
+        "S1/plane (mode=a)": "confirmed",
+        "S1/plane (mode=b)": "refuted",
+        "G1": "refined",
+        "R1": "untested",
     }
 
 

@@ -12,18 +12,22 @@ import pytest
 from nbformat import NotebookNode
 
 from nodeport_lab import claims_file, locations
-from nodeport_lab.book import status, tags
+from nodeport_lab.book import reproducibility, tags
 from nodeport_lab.book.atlas import atlases
-from nodeport_lab.book.build import stored_status
+from nodeport_lab.book.build import stored
 from nodeport_lab.book.catalogue import catalogue
+from nodeport_lab.book.coverage import answers, coverage
 from nodeport_lab.book.figures import figures
 from nodeport_lab.book.normalise import dumps, normalise
 from nodeport_lab.book.parameters import assigned_names
+from nodeport_lab.book.pasted import pasted
 from nodeport_lab.book.render import parameter_names, read, render
 from nodeport_lab.book.runs import RunSpec, load
 from nodeport_lab.claims import Status
 from nodeport_lab.dataplanes import DATAPLANES
 from nodeport_lab.locations import repository_root
+from nodeport_lab.report import published
+from nodeport_lab.report.coverage import TESTS, missed
 
 ROOT = repository_root()
 RUNS = ROOT / "notebooks" / "runs"
@@ -64,7 +68,8 @@ def outputs(notebook: NotebookNode) -> Iterator[NotebookNode]:
 
 def derived() -> dict[str, bytes]:
     """What pages include from several runs, and from the declarations of the dataplanes."""
-    return atlases({spec.id: read(RUNS / spec.filename) for spec in SPECS}) | catalogue()
+    notebooks = {spec.id: read(RUNS / spec.filename) for spec in SPECS}
+    return atlases(notebooks) | coverage(notebooks) | catalogue()
 
 
 def test_list_and_files_agree() -> None:
@@ -137,6 +142,27 @@ def test_snippets_are_those_of_the_runs() -> None:
     assert {"atlas-egress.md", "atlas-ingress.md"} <= found.keys()
     for name, content in found.items():
         assert content == (RUNS / "figures" / name).read_bytes(), name
+
+
+@pytest.mark.parametrize("suite", ["egress", "ingress"])
+def test_the_advice_on_tests_is_what_was_counted(suite: str) -> None:
+    """The chapter on policies that survive says in words what its tables say in numbers."""
+    misses = {
+        spec.parameters["dataplane"]: {
+            name: missed(observed, dialled).connections for name, dialled in TESTS.items()
+        }
+        for spec in SPECS
+        if spec.template.stem == f"atlas-{suite}"
+        for document in pasted(read(RUNS / spec.filename), published.JSON).values()
+        for observed in [list(answers(document))]
+    }
+    *partial, advised = TESTS
+
+    assert set(misses) == set(DATAPLANES)
+    assert {0} == {found[advised] for found in misses.values()}
+    for name in partial:
+        assert sum(found[name] for found in misses.values()) > 0
+        assert misses["calico-ebpf"][name] == misses["cilium-kpr"][name] == 0
 
 
 @pytest.mark.parametrize("suite", ["egress", "ingress"])
@@ -217,6 +243,9 @@ def test_every_template_is_used() -> None:
     assert {path.stem for path in TEMPLATES} == {spec.template.stem for spec in SPECS}
 
 
-def test_committed_status_page_is_generated() -> None:
-    """The page on stored outputs is the one that `make notebooks` writes for this list."""
-    assert stored_status(SPECS) == (ROOT / status.PAGE).read_text(encoding="utf-8")
+def test_committed_page_on_reproducibility_is_generated() -> None:
+    """The page on stored outputs and its data are what `make notebooks` writes for this list."""
+    told = stored(SPECS)
+
+    assert reproducibility.page(told) == (ROOT / reproducibility.PAGE).read_text(encoding="utf-8")
+    assert reproducibility.data(told) == (ROOT / reproducibility.FILE).read_text(encoding="utf-8")

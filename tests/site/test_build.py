@@ -1,6 +1,7 @@
 """What a build refuses: runs that changed, warnings, and a site without pages."""
 
 import copy
+import re
 import subprocess
 import sysconfig
 from collections.abc import Callable, Sequence
@@ -8,6 +9,7 @@ from pathlib import Path
 from shutil import copytree
 
 import pytest
+import yaml
 
 from nodeport_lab.book import build, evidence
 from nodeport_lab.book.build import build_site, renew_runs
@@ -15,7 +17,6 @@ from nodeport_lab.book.execute import Executed
 from nodeport_lab.book.render import read
 from nodeport_lab.book.runs import RunSpec
 from nodeport_lab.book.site import assemble, build_html, check_pages, documents
-from nodeport_lab.book.status import RunStatus, status_page
 from nodeport_lab.errors import NotebookError
 from nodeport_lab.locations import repository_root
 from nodeport_lab.testbeds.embedded import programs
@@ -126,21 +127,6 @@ def test_assembling_starts_from_nothing(tmp_path: Path) -> None:
     assert "# Replaced\n" == (tmp_path / "source" / "index.md").read_text(encoding="utf-8")
 
 
-def test_status_page_tells_executed_from_stored() -> None:
-    """The page says which outputs were made for this build, where, and how long that took."""
-    executed = status_page([RunStatus("a", 1.25)], None, "Linux")
-    stored = status_page([RunStatus("a", None)], "It cannot.", None)
-    mixed = status_page([RunStatus("a", 1.25), RunStatus("b", None, "no haproxy")], None, "Linux")
-
-    assert "Executed for this build" in executed
-    assert "| {doc}`/notebooks/runs/a` | executed, 1.2 s |" in executed
-    assert "Stored outputs" in stored
-    assert "It cannot." in stored
-    assert "| {doc}`/notebooks/runs/a` | stored |" in stored
-    assert "Every run whose programs are here was executed for this build" in mixed
-    assert "| {doc}`/notebooks/runs/b` | stored: no haproxy |" in mixed
-
-
 def test_a_run_without_its_program_keeps_its_stored_output(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -170,3 +156,35 @@ def test_a_run_without_its_program_keeps_its_stored_output(
         and "apt-get install haproxy" in line
         for line in said
     )
+
+
+@pytest.mark.parametrize("url", ["", "https://github.com/owner/name"])
+def test_one_setting_names_the_repository(book: Path, url: str) -> None:
+    """Links to edit pages, map of the site and citation appear with the URL, and only with it."""
+    config = yaml.safe_load((repository_root() / "_config.yml").read_text(encoding="utf-8"))
+    config["repository"]["url"] = url
+    config["sphinx"]["config"] |= {"html_extra_path": ["CITATION.cff"], "bibtex_bibfiles": []}
+    (book / "_config.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    (book / "references.bib").touch()
+    (book / "CITATION.cff").write_text("cff-version: 1.2.0\n", encoding="utf-8")
+
+    html = build_html(book, book)
+    page = (html / "page.html").read_text(encoding="utf-8")
+    cited = (html / "CITATION.cff").read_text(encoding="utf-8")
+
+    assert bool(url) == ("https://github.com/owner/name/edit/main/page.md" in page)
+    assert bool(url) == ('rel="canonical" href="https://owner.github.io/name/page.html"' in page)
+    assert bool(url) == ("owner/name" in cited)
+    assert bool(url) == (html / "sitemap.xml").is_file()
+    if not url:
+        assert not re.search(r"https?://(?!creativecommons|www\.sphinx-doc)", page)
+
+
+def test_a_repository_that_is_none_fails_the_build(book: Path) -> None:
+    """Before any page is made, with the setting and the remedy."""
+    config = yaml.safe_load((repository_root() / "_config.yml").read_text(encoding="utf-8"))
+    config["repository"]["url"] = "somewhere"
+    (book / "_config.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
+
+    with pytest.raises(NotebookError, match=r"repository\.url in _config\.yml is 'somewhere'"):
+        build_html(book, book)

@@ -1,14 +1,17 @@
 """The built site: complete, described, linked, and silent towards other hosts."""
 
+import json
 import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import pydata_sphinx_theme
 import pytest
-from playwright.sync_api import Browser
+from fontTools.ttLib import TTFont
 
+from nodeport_lab.book.lean import names_in_page
 from nodeport_lab.book.render import read
 from nodeport_lab.book.site import documents
 from nodeport_lab.dataplanes import DATAPLANES
@@ -52,7 +55,8 @@ def page(request: pytest.FixtureRequest, site: Site) -> Path:
 
 def test_build_says_that_outputs_are_stored(site: Site) -> None:
     """Where the testbed cannot run, terminal and site say so and give the reason."""
-    text = (site.html / "chapters" / "build-status.html").read_text(encoding="utf-8")
+    text = (site.html / "chapters" / "reproducibility.html").read_text(encoding="utf-8")
+    data = json.loads((site.html / "reproducibility.json").read_text(encoding="utf-8"))
 
     assert (
         "the embedded testbed cannot run here: this machine makes no user namespaces",
@@ -60,6 +64,8 @@ def test_build_says_that_outputs_are_stored(site: Site) -> None:
     ) == site.said
     assert "Stored outputs" in text
     assert "this machine makes no user namespaces" in text
+    assert "stored" == data["outputs"]
+    assert "this machine makes no user namespaces" in data["reason"]
 
 
 def test_landing_page_shows_picture_and_verdicts_of_the_runs(site: Site) -> None:
@@ -107,6 +113,31 @@ def test_styles_load_nothing_from_another_host(site: Site) -> None:
         assert [] == re.findall(r"(?:url\(|@import)\s*['\"]?(?:https?:)?//[^)\s]*", text), sheet
 
 
+def test_icons_of_pages_are_in_the_fonts(site: Site) -> None:
+    """What the site's fonts were left with is enough for every icon that a page names."""
+    theme = Path(pydata_sphinx_theme.__file__).parent / "theme" / "pydata_sphinx_theme" / "static"
+    rules = re.findall(
+        r'((?:\.fa-[\w-]+:before,?)+)\{content:"\\([0-9a-f]+)"',
+        (theme / "styles" / "pydata-sphinx-theme.css").read_text(encoding="utf-8"),
+    )
+    known = {
+        name: int(code, 16) for names, code in rules for name in re.findall(r"fa-[\w-]+", names)
+    }
+    named = {
+        name
+        for page in site.html.rglob("*.html")
+        for name in names_in_page(page.read_text(encoding="utf-8"))
+        if name in known
+    }
+    letters: set[int] = set()
+    for path in site.html.rglob("*.woff2"):
+        with TTFont(path) as font:
+            letters |= set(font.getBestCmap())
+
+    assert {"fa-magnifying-glass", "fa-chevron-down", "fa-list"} <= named
+    assert {known[name] for name in named} <= letters
+
+
 def test_images_are_described(page: Path) -> None:
     """Every picture has a text alternative that is no file name."""
     for image in Elements(page).all("img"):
@@ -130,32 +161,3 @@ def test_links_within_the_site_lead_somewhere(page: Path) -> None:
             broken.append(link["href"])
 
     assert [] == broken
-
-
-@pytest.mark.browser
-@pytest.mark.parametrize(("width", "scheme"), [(1280, "dark"), (390, "light")])
-def test_page_opens_quietly_and_fits(page: Path, browser: Browser, width: int, scheme: str) -> None:
-    """In a browser a page asks no other host, logs no complaint, and never scrolls sideways."""
-    context = browser.new_context(
-        viewport={"width": width, "height": 844},
-        color_scheme="dark" if scheme == "dark" else "light",
-    )
-    shown = context.new_page()
-    asked: list[str] = []
-    logged: list[str] = []
-    shown.on("request", lambda request: asked.append(request.url))
-    shown.on(
-        "console",
-        lambda message: logged.append(message.text) if message.type != "log" else None,
-    )
-    shown.on("pageerror", lambda error: logged.append(str(error)))
-
-    shown.goto(page.as_uri())
-    overflow = shown.evaluate(
-        "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-    )
-    context.close()
-
-    assert [] == [url for url in asked if urlsplit(url).scheme not in ("file", "data", "blob")]
-    assert [] == logged
-    assert 0 == overflow

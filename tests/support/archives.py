@@ -1,20 +1,39 @@
-"""Small archives in the forms that tools write: images without layers, a chart without templates.
+"""Small files in the forms of what is fetched: images without layers, a chart without templates.
 
-Made after the OCI image layout, the older form of `docker image save`, and the places in
-values.yaml that Cilium's chart has; no image and no chart is copied.
+Made after the OCI image layout, the older form of `docker image save`, the places in values.yaml
+that Cilium's chart has, and the kinds in Calico's manifests; nothing of them is copied.
 """
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import yaml
 
+VERSIONS = ("1.18.12", "1.20.0")
 DIGEST = f"sha256:{'d' * 64}"
+
+CRDS = """
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: installations.operator.tigera.io}
+"""
+OPERATOR = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: tigera-operator, namespace: tigera-operator}
+spec: {template: {spec: {containers: [{name: operator, image: "quay.io/tigera/operator:v1"}]}}}
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: tigera-operator}
+---
+"""
 
 
 def write(file: Path, members: Mapping[str, object]) -> Path:
@@ -58,3 +77,24 @@ def chart(file: Path, version: str) -> Path:
         "envoy": {"image": {**envoy, "useDigest": True}},
     }
     return write(file, {"cilium/values.yaml": yaml.safe_dump(values)})
+
+
+def copies(folder: Path) -> Path:
+    """A file of overrides that has small ones in the places of what would be fetched."""
+    texts = {"v1_crd_projectcalico_org.yaml": CRDS, "tigera-operator.yaml": OPERATOR}
+    for name, text in texts.items():
+        (folder / name).write_text(text)
+    charts = [chart(folder / f"cilium-{one}.tgz", one).name for one in VERSIONS]
+
+    def own(names: Iterable[str]) -> dict[str, dict[str, str]]:
+        return {
+            name: {
+                "url": name,
+                "sha256": hashlib.sha256((folder / name).read_bytes()).hexdigest(),
+            }
+            for name in names
+        }
+
+    file = folder / "overrides.yaml"
+    file.write_text(yaml.safe_dump({"manifests": own(texts), "charts": own(charts)}))
+    return file

@@ -67,6 +67,7 @@ class KubernetesApi:
         run: what a command does, given pod and command; None: 404 for the pod.
         admit: told of every object that is created, and may change it: what controllers and
             kubelets would add. A string is the reason why it is refused with 409.
+        applied: told of every object that is applied, and may change it.
         resources: API version -> resource -> kind, and whether it is namespaced.
         protocols: subprotocols that exec speaks, best first.
         requests: method and path of everything that was asked.
@@ -78,6 +79,7 @@ class KubernetesApi:
     allowed: Callable[[str, str], bool] = lambda _verb, _resource: True
     run: Callable[[str, Sequence[str]], Ran | None] = lambda _pod, _command: Ran()
     admit: Callable[[str, dict[str, Any]], str | None] = lambda _resource, _body: None
+    applied: Callable[[str, dict[str, Any]], object] = lambda _resource, _body: None
     resources: dict[str, dict[str, tuple[str, bool]]] = field(
         default_factory=lambda: dict(_RESOURCES)
     )
@@ -236,6 +238,7 @@ class KubernetesApi:
             if not request.query.get("fieldManager"):
                 return _status(400, "fieldManager is required for apply patch")
             body = json.loads(await request.text())
+            self.applied(key[0], body)
             return self._put(key, {**(found or {}), **body}, 200 if found else 201)
         if found is None:
             return _status(404, f'{key[0]} "{key[2]}" not found')

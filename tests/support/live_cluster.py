@@ -70,6 +70,8 @@ class LiveCluster:
         broken: pod name -> why an exec into it fails.
         answer: what a pod meets at an address and port, where no policy denies it: the
             fields of curl's line.
+        execs: pod and command of every exec.
+        containers: pod -> the container of its last exec; None: its first.
         log: what was created and deleted, in order.
     """
 
@@ -82,6 +84,7 @@ class LiveCluster:
     answer: Callable[[str, str, int], Mapping[str, Any] | None] = lambda _pod, _address, _port: None
     log: list[str] = field(default_factory=list)
     execs: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
+    containers: dict[str, str | None] = field(default_factory=dict)
     run: str = "k3x7q"
 
     def __post_init__(self) -> None:
@@ -154,7 +157,8 @@ class LiveCluster:
         deadline: float,
     ) -> Execution:
         """Run the lab's curl command."""
-        del container, deadline
+        del deadline
+        self.containers[pod] = container
         self.execs.append((pod, tuple(command)))
         time.sleep(self.latency)
         if pod in self.broken:

@@ -74,7 +74,7 @@ create)
   fi
   test -e {folder}/create-hangs && {{ echo $$ > {folder}/create-hangs; exec sleep 30; }}
   test -e {folder}/create-fails && {{ cat {folder}/create-fails >&2; exit 1; }}
-  echo "apiVersion: v1" > "$8" ;;
+  if test -e {folder}/kubeconfig; then cp {folder}/kubeconfig "$8"; else echo "{{}}" > "$8"; fi ;;
 delete)
   test -e {folder}/delete-fails && exit 1
   rm -f {folder}/containers {folder}/stopped ;;

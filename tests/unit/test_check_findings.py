@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 from xml.etree import ElementTree as ET
 
 import pytest
+from rich.console import Console
 from support.users import manifests, pod, service
 
 from nodeport_lab import observations
@@ -127,13 +128,18 @@ def test_changes_of_verdicts_are_compared_whatever_the_nodes() -> None:
     """Questions that only one side has are counted, not compared."""
     old = {"a": everywhere(ALLOWED), "b": everywhere(DENIED)}
     new = {"a": UNEVEN, "b": everywhere(DENIED)[1:]}
-    found = compare(old, new)
+    bases = {"a": "emulated", "b": "modelled"}
+    found = compare(old, new, bases)
 
     changed = {(one.situation.dialled, one.dataplanes) for one in found.changes}
     assert all(("a",) == names for _, names in changed)
     assert len(changed) == len({one.situation.dialled for one in UNEVEN}) - 1
-    assert [] == list(compare(old, old).changes)
-    assert json.dumps(changes_of_checks.record(found))
+    assert [] == list(compare(old, old, bases).changes)
+    assert bases == json.loads(json.dumps(changes_of_checks.record(found)))["bases"]
+    console = Console(width=200, color_system=None)
+    with console.capture() as captured:
+        console.print(changes_of_checks.render(found))
+    assert " on a (emulated)\n" in captured.get()
 
 
 HOSTILE = "</script><script>alert(1)</script>\x1b[31m'\"&<b>"

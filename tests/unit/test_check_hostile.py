@@ -153,10 +153,10 @@ def test_thousands_of_peers_are_compiled_within_bounds() -> None:
         pod("web", port=8080),
         policy("p", f"{{podSelector: {{}}, ingress: [{{from: [{peers}]}}]}}"),
     )
-    start = time.perf_counter()
+    start = time.process_time()  # not the clock on the wall: the machine may be busy
     for text in _compiled(made.scenario):
         assert len(text) < 80 * 1024
-    assert time.perf_counter() - start < SECONDS
+    assert time.process_time() - start < SECONDS
 
 
 def _compiled(scenario: Scenario) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,20 +17,6 @@ from nodeport_lab.testbeds.cluster.failures import ClusterError
 
 TIMEOUT = 0.25
 TRIES, PAUSES = 3, 0.3 + 0.6
-
-
-@pytest.fixture
-def api() -> Iterator[KubernetesApi]:
-    """A server of its own for each test."""
-    with KubernetesApi().serving() as serving:
-        yield serving
-
-
-@pytest.fixture
-def connection(api: KubernetesApi, tmp_path: Path) -> Iterator[Connection]:
-    """A connection to it."""
-    with Connection(api.kubeconfig(tmp_path), "dev", timeout=TIMEOUT) as connected:
-        yield connected
 
 
 def pod(name: str = "client-a", **labels: str) -> dict[str, object]:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 from kubernetes import client
@@ -16,25 +15,13 @@ from support.kubernetes_api import KubernetesApi, Ran
 from nodeport_lab.testbeds.cluster.connection import Connection
 from nodeport_lab.testbeds.cluster.execution import Execution
 
+TIMEOUT = 1.0  # seconds for a request
+
 
 @pytest.fixture(scope="module", autouse=True)
 def imported() -> None:
     """The client imports this when it is first used, which takes longer than deadlines here."""
     client.CoreV1Api()
-
-
-@pytest.fixture
-def api() -> Iterator[KubernetesApi]:
-    """A server of its own for each test."""
-    with KubernetesApi().serving() as serving:
-        yield serving
-
-
-@pytest.fixture
-def connection(api: KubernetesApi, tmp_path: Path) -> Iterator[Connection]:
-    """A connection to it."""
-    with Connection(api.kubeconfig(tmp_path), "dev", timeout=1.0) as connected:
-        yield connected
 
 
 @pytest.mark.parametrize("protocol", ["v5.channel.k8s.io", "v4.channel.k8s.io"])

@@ -5,8 +5,6 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,25 +22,13 @@ READY = {
     "conditions": [{"type": "Ready", "status": "True"}],
 }
 
+TIMEOUT = 0.5  # seconds for a request
+
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look more often than at a real cluster."""
     monkeypatch.setattr(ownership, "_LOOK", 0.1)
-
-
-@pytest.fixture
-def api() -> Iterator[KubernetesApi]:
-    """A server of its own for each test."""
-    with KubernetesApi().serving() as serving:
-        yield serving
-
-
-@pytest.fixture
-def connection(api: KubernetesApi, tmp_path: Path) -> Iterator[Connection]:
-    """A connection to it."""
-    with Connection(api.kubeconfig(tmp_path), "dev", timeout=0.5) as connected:
-        yield connected
 
 
 def pod(name: str = "client-a", **status: Any) -> dict[str, Any]:  # noqa: ANN401 - parts of a manifest

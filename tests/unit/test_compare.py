@@ -188,6 +188,23 @@ def test_the_last_record_of_a_subject_counts() -> None:
     assert [Path("old")] == [record.file for record in compared.older]
 
 
+def test_a_version_is_held_to_its_own_record_and_a_new_one_to_the_last() -> None:
+    """Or watching a pinned version would tell what a newer one has changed."""
+
+    def made(calico: str, verdict: Verdict, date: str) -> Record:
+        run = recorded(cell(verdict=verdict), versions={"calico": calico}, date=f"{date}T00:00:00Z")
+        return Record(run, Path(calico))
+
+    side = [
+        made("3.32.1", Verdict.ALLOWED, "2026-11-01"),
+        made("3.33.1", Verdict.TIMEOUT, "2026-12-01"),
+    ]
+    for version, differences in (("3.32.1", 0), ("3.33.1", 1), ("3.34.0", 1)):
+        compared = compare(side, [made(version, Verdict.ALLOWED, "2027-01-01")], role)
+        assert differences == compared.differences
+        assert 1 == len(compared.older)
+
+
 # --- the command -------------------------------------------------------------------------
 
 

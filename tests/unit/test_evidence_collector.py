@@ -113,6 +113,7 @@ def watched(cluster: Imitation, dataplane: str) -> Evidence:
         dataplane,
         NODES,
         lambda client: IPv4Address("10.244.1.7") if client in {CALLER, OUTSIDE} else None,
+        frozenset({"172.18.0.3"}),
         listen=0.1,
     )
 
@@ -257,6 +258,32 @@ def test_egress_comes_before_ingress() -> None:
     (found,) = evidence.after([Flow()])
 
     assert [Direction.EGRESS, Direction.INGRESS] == [one.direction for one in found.decisions]
+
+
+@pytest.mark.parametrize(
+    ("source", "direction", "joined"),
+    [
+        ("172.18.0.3", "INGRESS", True),  # masqueraded by a node
+        ("172.18.0.3", "EGRESS", False),  # the node's own connection from the same port
+        ("172.18.0.99", "INGRESS", False),  # nobody of this cluster
+    ],
+)
+def test_behind_a_masquerade_a_verdict_is_joined_by_the_clients_port(
+    source: str,
+    direction: str,
+    joined: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    """At the server's side alone, and only from a node's address."""
+    addresses = {"source": source, "destination": "10.244.2.9", "ipVersion": "IPv4"}
+    ports = {"TCP": {"source_port": 40001, "destination_port": 8080}}
+    cluster = hubble(line(IP=addresses, l4=ports, traffic_direction=direction))
+    evidence = watched(cluster, "cilium-kpr")
+    evidence.before([Flow(), Flow(source_port=40002)])
+
+    found, other = evidence.after([Flow(), Flow(source_port=40002)])
+
+    assert joined is bool(found.decisions)
+    assert () == other.decisions
 
 
 def test_decisions_that_contradict_each_other_are_no_evidence() -> None:

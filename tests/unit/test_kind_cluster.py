@@ -27,30 +27,11 @@ from support.stand_ins import NODES, Api, Programs
 from nodeport_lab.dataplanes import DATAPLANES
 from nodeport_lab.errors import LabError, PrerequisiteError, TestbedError
 from nodeport_lab.testbeds.cluster.connection import Connection
-from nodeport_lab.testbeds.kind import cluster, lock, overrides, state
+from nodeport_lab.testbeds.kind import archives as loaded
+from nodeport_lab.testbeds.kind import cluster, existing, lock, overrides, state, steps
 from nodeport_lab.testbeds.kind.overrides import Overrides
 from nodeport_lab.testbeds.kind.request import Request
 from nodeport_lab.testbeds.kind.state import State
-
-CRDS = """
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {name: installations.operator.tigera.io}
-"""
-OPERATOR = """
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: tigera-operator, namespace: tigera-operator}
-spec: {template: {spec: {containers: [{name: operator, image: "quay.io/tigera/operator:v1"}]}}}
----
-apiVersion: v1
-kind: Namespace
-metadata: {name: tigera-operator}
----
-"""
-
-
-VERSIONS = ("1.18.12", "1.20.0")
 
 
 class Bench:
@@ -63,21 +44,7 @@ class Bench:
         self.api = Api()
         self.told: list[tuple[str, str | None, float | None]] = []
         self.connections: list[tuple[Path, str]] = []
-        files = {
-            "v1_crd_projectcalico_org.yaml": CRDS,
-            "tigera-operator.yaml": OPERATOR,
-        }
-        for name, text in files.items():
-            (folder / name).write_text(text)
-        charts = [archives.chart(folder / f"cilium-{one}.tgz", one) for one in VERSIONS]
-        own = {}
-        for name in (*files, *(chart.name for chart in charts)):
-            digest = hashlib.sha256((folder / name).read_bytes()).hexdigest()
-            own[name] = {"url": name, "sha256": digest}
-        calico = {name: one for name, one in own.items() if name.endswith(".yaml")}
-        cilium = {name: one for name, one in own.items() if name.endswith(".tgz")}
-        self.file = folder / "overrides.yaml"
-        self.file.write_text(yaml.safe_dump({"manifests": calico, "charts": cilium}))
+        self.file = archives.copies(folder)
 
     @property
     def overrides(self) -> Overrides:
@@ -132,10 +99,10 @@ def test_up_makes_nodes_installs_cilium_and_times_every_step(bench: Bench) -> No
     values = yaml.safe_load((folder / "cilium-values.yaml").read_text())
     assert values["kubeProxyReplacement"] == "false"
     assert list(made.steps) == [
-        cluster.CHECK,
-        cluster.CREATE,
-        cluster.INSTALL,
-        cluster.WAIT,
+        steps.CHECK,
+        steps.CREATE,
+        steps.INSTALL,
+        steps.WAIT,
     ]
     ended = [step for step, _, seconds in bench.told if seconds is not None]
     assert ended == list(made.steps)
@@ -150,6 +117,8 @@ def test_what_is_remembered_is_private(bench: Bench) -> None:
     assert made.kubeconfig.stat().st_mode & 0o777 == 0o600
     assert made.kubeconfig.parent.stat().st_mode & 0o777 == 0o700
     assert state.load("dev") == made
+    node = made.asked.configuration["nodes"][0]["image"]
+    assert made.versions == {"kind": "0.33.0", "docker": "28.2.2", "node image": node}
 
 
 def test_calico_is_applied_definitions_first_then_the_operator_then_what_it_is_asked(
@@ -209,7 +178,7 @@ def test_a_cluster_of_somebody_else_is_neither_used_nor_removed(bench: Bench) ->
     with pytest.raises(PrerequisiteError, match="nodeport-lab did not make"):
         bench.up()
     with pytest.raises(PrerequisiteError, match="nodeport-lab did not make"):
-        cluster.down("dev")
+        existing.down("dev")
     assert bench.programs.containers == ["dev-control-plane"]
 
 
@@ -220,7 +189,7 @@ def test_a_namesake_made_after_ours_was_removed_is_somebody_elses(bench: Bench) 
     with pytest.raises(PrerequisiteError, match="nodeport-lab did not make"):
         bench.up()
     with pytest.raises(PrerequisiteError, match="nodeport-lab did not make"):
-        cluster.down("dev")
+        existing.down("dev")
     assert bench.programs.containers == ["dev-control-plane"]
 
 
@@ -239,7 +208,7 @@ def test_a_cluster_whose_nodes_stand_still_is_refused(bench: Bench) -> None:
     (bench.programs.folder / "containers").rename(bench.programs.folder / "stopped")
     with pytest.raises(PrerequisiteError, match="not all nodes of the cluster dev run"):
         bench.up()
-    assert cluster.down("dev")
+    assert existing.down("dev")
     assert state.load("dev") is None
 
 
@@ -265,10 +234,10 @@ def test_nodes_that_kind_has_left_are_named_and_down_removes_them(bench: Bench) 
     bench.programs.says("create-leaves", "")
     with pytest.raises(TestbedError, match=r"dev-worker2.*nodeport-lab down --name dev"):
         bench.up()
-    assert cluster.status("dev", opened=bench.opened).ready is False
+    assert existing.status("dev", opened=bench.opened).ready is False
     with pytest.raises(PrerequisiteError, match="half-made"):
         bench.up()
-    assert cluster.down("dev") == sorted(NODES)
+    assert existing.down("dev") == sorted(NODES)
     assert bench.programs.containers == []
     assert not state.directory("dev").exists()
 
@@ -312,10 +281,10 @@ def test_after_a_failure_up_goes_on_where_it_was_and_down_removes_it(
     for name in ("helm-fails", "load-fails"):
         (bench.programs.folder / name).unlink(missing_ok=True)
     bench.api.missing.clear()
-    assert cluster.WAIT in bench.up(asked).steps
+    assert steps.WAIT in bench.up(asked).steps
     creations = [call for call in bench.programs.calls if call.startswith("kind create")]
     assert len(creations) == 1
-    assert cluster.down("dev") == sorted(NODES)
+    assert existing.down("dev") == sorted(NODES)
 
 
 def test_a_refused_manifest_fails_up_with_the_clusters_own_words(bench: Bench) -> None:
@@ -329,10 +298,10 @@ def test_a_refused_manifest_fails_up_with_the_clusters_own_words(bench: Bench) -
 @pytest.mark.parametrize(
     ("last", "left"),
     [
-        (cluster.CHECK, False),
-        (cluster.CREATE, False),
-        (cluster.INSTALL, True),
-        (cluster.WAIT, True),
+        (steps.CHECK, False),
+        (steps.CREATE, False),
+        (steps.INSTALL, True),
+        (steps.WAIT, True),
     ],
 )
 def test_ctrl_c_at_any_step_says_what_is_left(bench: Bench, last: str, left: bool) -> None:  # noqa: FBT001 - a parameter of the test
@@ -346,7 +315,7 @@ def test_ctrl_c_at_any_step_says_what_is_left(bench: Bench, last: str, left: boo
     with pytest.raises(KeyboardInterrupt):
         cluster.up(bench.request(), interrupted, opened=bench.opened)
     assert ("down --name dev" in cluster.what_is_left("dev")) is left
-    assert cluster.down("dev") == (sorted(NODES) if left else [])
+    assert existing.down("dev") == (sorted(NODES) if left else [])
     assert bench.programs.containers == []
     assert cluster.what_is_left("dev") == "nothing is left behind"
 
@@ -359,13 +328,13 @@ def test_a_signal_while_kind_works_stops_kind_and_exits_with_130(
     bench.programs.says("create-hangs", "")
     with hanging_up(bench) as process:
         process.send_signal(number)
-        _, told = process.communicate(timeout=10)
+        _, told = process.communicate(timeout=20)
     assert process.returncode == 130
     assert "interrupted; what is left are the containers dev-control-plane" in told
     assert "nodeport-lab down --name dev" in told
     hanging = int((bench.programs.folder / "create-hangs").read_text())
     assert not Path(f"/proc/{hanging}").exists()
-    assert cluster.down("dev") == sorted(NODES)
+    assert existing.down("dev") == sorted(NODES)
 
 
 def test_two_commands_do_not_change_one_cluster_at_once(bench: Bench) -> None:
@@ -376,21 +345,24 @@ def test_two_commands_do_not_change_one_cluster_at_once(bench: Bench) -> None:
         with pytest.raises(PrerequisiteError, match=told):
             bench.up()
         with pytest.raises(PrerequisiteError, match=told):
-            cluster.down("dev")
+            existing.down("dev")
+        assert "is left to nodeport-lab up" in cluster.what_is_left("dev")
+        found = existing.status("dev", opened=bench.opened)
+        assert found.said == f"nodeport-lab up (process {process.pid}) is at work on it"
         process.kill()  # with no chance to unlock anything
-        process.communicate(timeout=10)
+        process.communicate(timeout=20)
     (bench.programs.folder / "create-hangs").unlink()
-    assert cluster.down("dev") == sorted(NODES)
+    assert existing.down("dev") == sorted(NODES)
 
 
 def test_commands_may_change_two_clusters_at_once(bench: Bench) -> None:
     """Each has a lock of its own, which outlives what is remembered of it."""
     with lock.held("other", "nodeport-lab up"):
         bench.up()
-        assert cluster.down("dev") == sorted(NODES)
+        assert existing.down("dev") == sorted(NODES)
         with pytest.raises(PrerequisiteError, match="other is in use"):
-            cluster.down("other")
-    assert cluster.down("other") == []
+            existing.down("other")
+    assert existing.down("other") == []
 
 
 def test_a_lock_that_cannot_be_had_is_told_in_a_sentence(
@@ -436,8 +408,18 @@ def test_without_a_cni_plugin_up_waits_for_the_api_only_and_can_install_it_later
     bench.programs.remove("helm")
     bench.api.missing.add("cilium")
     made = bench.up(bench.request(skip_cni=True))
-    assert list(made.steps) == [cluster.CHECK, cluster.CREATE, cluster.WAIT]
-    assert cluster.status("dev", opened=bench.opened).ready is None
+    assert list(made.steps) == [steps.CHECK, steps.CREATE, steps.WAIT]
+    bench.api.missing.add("coredns")
+    found = existing.status("dev", opened=bench.opened)
+    assert found.ready is False
+    assert "has installed no CNI plugin, and waits for yours" in str(found.said)
+    deployments: list[str] = []
+    cluster.deployed(made, bench.progress, lambda: deployments.append("x"), opened=bench.opened)
+    assert deployments == []
+    bench.api.missing.remove("coredns")
+    assert existing.status("dev", opened=bench.opened).ready is True
+    cluster.deployed(made, bench.progress, lambda: deployments.append("x"), opened=bench.opened)
+    assert deployments == ["x"]
     with pytest.raises(PrerequisiteError, match="program helm is missing"):
         bench.up()
 
@@ -536,8 +518,18 @@ def test_what_is_pinned_by_its_tag_is_remembered(bench: Bench) -> None:
     assert made.unpinned[0] == "quay.io/tigera/operator:v1"
     assert "quay.io/calico/node:v3.32.1" in made.unpinned
     assert not any("@sha256:" in one or "kindest" in one for one in made.unpinned)
-    assert cluster.status("dev", opened=bench.opened).state.unpinned == made.unpinned
+    assert existing.status("dev", opened=bench.opened).state.unpinned == made.unpinned
     assert bench.up(bench.request("calico-iptables")).unpinned == made.unpinned
+
+
+def test_calicos_operator_takes_another_registry_for_all_of_its_images(bench: Bench) -> None:
+    """It makes the references itself, and what is listed are those."""
+    own = overrides.stated(calico_registry="mirror.example/").over(bench.overrides)
+    made = bench.up(bench.request("calico-iptables", overrides=own))
+    assert bench.api.applied[-1]["spec"]["registry"] == "mirror.example/"
+    assert "mirror.example/calico/node:v3.32.1" in made.unpinned
+    assert made.unpinned[0] == "quay.io/tigera/operator:v1"
+    assert not any("quay.io/calico" in one for one in made.unpinned)
 
 
 def test_another_version_of_calico_is_used_without_checksums_and_says_so(bench: Bench) -> None:
@@ -579,6 +571,23 @@ def test_a_version_that_is_none_is_refused(
     assert not bench.programs.created
 
 
+@pytest.mark.parametrize("members", [None, {"cilium/values.yaml": "{"}, {"x/values.yaml": "{}"}])
+def test_a_chart_that_is_none_is_refused_before_anything_is_created(
+    bench: Bench, members: dict[str, object] | None
+) -> None:
+    """Also where its checksum is right."""
+    file = bench.file.parent / "chart.tgz"
+    if members is None:
+        file.write_text("no archive")
+    else:
+        archives.write(file, members)
+    sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+    charts = {"cilium-1.18.12.tgz": {"url": str(file), "sha256": sha256}}
+    with pytest.raises(LabError, match=r"chart.tgz is no chart of Cilium"):
+        bench.up(bench.request(overrides=replace(bench.overrides, charts=charts)))
+    assert not bench.programs.created
+
+
 @pytest.mark.parametrize(
     ("members", "told"),
     [
@@ -609,6 +618,21 @@ def test_an_archive_without_images_is_refused_before_anything_is_created(
     with pytest.raises(PrerequisiteError, match=told):
         bench.up(bench.request(load_images=(str(archive),)))
     assert not bench.programs.created
+
+
+def test_names_are_those_that_containerd_gives(tmp_path: Path) -> None:
+    """Of both annotations, if they are whole references; Docker Hub's in full."""
+    notes = [
+        {"io.containerd.image.name": "curl:1", "org.opencontainers.image.ref.name": "1"},
+        {"org.opencontainers.image.ref.name": "localhost/hello:v1"},
+        {"org.opencontainers.image.ref.name": "v1"},
+        {},
+    ]
+    manifests = [{"digest": archives.DIGEST, "annotations": note} for note in notes]
+    file = archives.write(
+        tmp_path / "a.tar", {"oci-layout": {}, "index.json": {"manifests": manifests}}
+    )
+    assert loaded.read(file) == {"docker.io/library/curl:1", "localhost/hello:v1"}
 
 
 def test_an_image_by_its_digest_is_not_taken_from_the_engine(bench: Bench) -> None:
@@ -643,18 +667,18 @@ def test_down_needs_only_the_engine(bench: Bench, how: str) -> None:
         bench.programs.remove("kind")
     else:
         bench.programs.says("delete-fails", "")
-    assert cluster.down("dev") == sorted(NODES)
+    assert existing.down("dev") == sorted(NODES)
     assert "docker rm --force --volumes id1 id2 id3" in bench.programs.calls
     assert not state.directory("dev").exists()
 
 
 def test_down_twice_and_of_nothing_is_fine(bench: Bench) -> None:
     """Also where the engine has lost the containers."""
-    assert cluster.down("dev") == []
+    assert existing.down("dev") == []
     bench.up()
     bench.programs.remove("containers")
-    assert cluster.status("dev", opened=bench.opened).ready is False
-    assert cluster.down("dev") == []
+    assert existing.status("dev", opened=bench.opened).ready is False
+    assert existing.down("dev") == []
     assert state.load("dev") is None
 
 
@@ -663,19 +687,19 @@ def test_down_says_when_the_engine_does_not_run(bench: Bench) -> None:
     bench.up()
     bench.programs.says("docker-fails", "Cannot connect to the Docker daemon\n")
     with pytest.raises(PrerequisiteError, match="docker does not answer"):
-        cluster.down("dev")
+        existing.down("dev")
     assert state.load("dev") is not None
 
 
 def test_status_tells_nodes_and_what_is_amiss(bench: Bench) -> None:
     """Read from the cluster's own objects."""
     with pytest.raises(PrerequisiteError, match=r"has made no cluster dev.*nodeport-lab up"):
-        cluster.status("dev", opened=bench.opened)
+        existing.status("dev", opened=bench.opened)
     bench.up()
-    found = cluster.status("dev", opened=bench.opened)
+    found = existing.status("dev", opened=bench.opened)
     assert (found.ready, found.said, found.nodes) == (True, None, dict.fromkeys(NODES, True))
     bench.api.missing.add("coredns")
-    found = cluster.status("dev", opened=bench.opened)
+    found = existing.status("dev", opened=bench.opened)
     assert (found.ready, found.said) == (False, "Deployment kube-system/coredns is not rolled out")
 
 
@@ -684,4 +708,4 @@ def test_a_state_that_cannot_be_read_is_told_with_the_way_out(bench: Bench) -> N
     bench.up()
     (state.directory("dev") / "cluster.json").write_text("{")
     with pytest.raises(LabError, match="kind delete cluster --name dev"):
-        cluster.down("dev")
+        existing.down("dev")

@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 from support.served_cluster import ServedCluster
 
-from nodeport_lab import cli
+from nodeport_lab import cli, records
 from nodeport_lab.dataplanes import DATAPLANES
 from nodeport_lab.errors import LabError
 from nodeport_lab.experiment import suite_scenario
@@ -28,7 +28,7 @@ from nodeport_lab.suites import SUITES
 from nodeport_lab.testbeds.cluster import ownership
 from nodeport_lab.testbeds.cluster.ownership import RUN_LABEL
 from nodeport_lab.testbeds.cluster.venue import Choices
-from nodeport_lab.testbeds.kind import KindVenue, cluster, state
+from nodeport_lab.testbeds.kind import KindVenue, cluster, state, steps
 from nodeport_lab.testbeds.kind.keeping import RUN
 from nodeport_lab.testbeds.kind.state import Asked, State
 
@@ -85,8 +85,10 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     monkeypatch.setattr("nodeport_lab.testbeds.kind.venue.Choices", partial(Choices, patience=0.5))
     calico = DATAPLANES["calico-iptables"]
     asked = Asked("docker", calico.name, calico.complete({}), {"nodes": [{}]}, {})
-    made = State("dev", asked, reachable=False, containers={"id1": "worker-x"})
-    for step in (cluster.CREATE, cluster.INSTALL, cluster.WAIT):
+    made = State(
+        "dev", asked, reachable=False, containers={"id1": "worker-x"}, versions={"kind": "0.33.0"}
+    )
+    for step in (steps.CREATE, steps.INSTALL, steps.WAIT):
         made = made.stepped(step, 1)
     state.save(made)
     served = ServedCluster()
@@ -112,11 +114,18 @@ def test_up_deploys_the_reports_workloads_and_runs_use_them_again(bench: Bench) 
     assert set() == bench.names("networkpolicies")
 
 
-def test_a_run_makes_what_is_not_there(bench: Bench) -> None:
+def test_a_run_makes_what_is_not_there_and_records_all_versions(
+    bench: Bench, tmp_path: Path
+) -> None:
     """Where somebody has deleted it, or `up` left the CNI plugin to its user."""
-    bench.run()
+    bench.run("--record", str(tmp_path / "records"))
 
     assert bench.names("pods") >= WORKLOADS
+    (record,) = records.read(tmp_path / "records")
+    assert {"kind", "kubernetes", "calico", "kernel", "host-kernel", "nodeport-lab"} <= (
+        record.run.versions.keys()
+    )
+    assert "kind" == record.run.testbed
 
 
 def test_what_differs_is_made_anew_and_what_is_not_needed_goes(bench: Bench) -> None:
@@ -216,8 +225,8 @@ def test_the_step_is_timed_and_a_failure_says_what_is_left(bench: Bench) -> None
     found = state.load("dev")
     assert found is not None
     made = cluster.deployed(found, progress, bench.deploy)
-    assert [cluster.DEPLOY, cluster.DEPLOY] == [step for step, _ in told]
-    assert cluster.DEPLOY in made.steps
+    assert [steps.DEPLOY, steps.DEPLOY] == [step for step, _ in told]
+    assert steps.DEPLOY in made.steps
     assert made == state.load("dev")
     bench.served.enforces = False
     with pytest.raises(LabError, match=r"policy is not enforced.*nodeport-lab down --name dev"):

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,6 +39,10 @@ TOLD = (
         (NO_IMAGE, TOLD),
         ("some progress\nERROR: no nodes found\n", "no nodes found"),
         ("only this\n", "only this"),
+        (
+            "warning\nError: kubernetes cluster unreachable: EOF\n",
+            "kubernetes cluster unreachable: EOF",
+        ),
         ("", "exit code 1"),
     ],
 )
@@ -68,6 +76,32 @@ def test_an_older_docker_saves_without_a_platform(
     complaint = "no such image"
     with pytest.raises(TestbedError, match="no such image"):
         engine.Engine("docker").save("curl:1", "linux/amd64", Path("a.tar"))
+
+
+def test_an_interrupt_while_a_program_starts_stops_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes before anybody knows that there is a program."""
+    noted = tmp_path / "child"
+    start = subprocess.Popen
+
+    def interrupted(*arguments: Any, **more: Any) -> Any:  # noqa: ANN401 - Popen's own
+        started = start(*arguments, **more)
+        end = time.monotonic() + 5
+        while not (noted.exists() and noted.read_text()) and time.monotonic() < end:
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+        return started
+
+    monkeypatch.setattr(subprocess, "Popen", interrupted)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            programs.run(["sh", "-c", f"echo $$ > {noted}; exec sleep 30"], within=20)
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert not runs(int(noted.read_text(encoding="utf-8")))
 
 
 def runs(process: int) -> bool:

@@ -24,7 +24,16 @@ from nodeport_lab.cli.up import up_command
 from nodeport_lab.dataplanes import DATAPLANES
 from nodeport_lab.errors import LabError, ManifestError, PrerequisiteError
 from nodeport_lab.testbeds.cluster.connection import Connection
-from nodeport_lab.testbeds.kind import KindVenue, cluster, installation, lock, observing, state
+from nodeport_lab.testbeds.kind import (
+    KindVenue,
+    cluster,
+    existing,
+    installation,
+    lock,
+    observing,
+    state,
+    steps,
+)
 from nodeport_lab.testbeds.kind.state import Asked, State
 
 CILIUM = DATAPLANES["cilium"]
@@ -41,9 +50,9 @@ def made(*, finished: bool = True) -> State:
     options = CILIUM.complete({"policyCIDRMatchMode": "nodes"})
     asked = Asked("docker", "cilium", options, {"nodes": [{"role": "worker"}]}, {})
     found = State("dev", asked, reachable=True, containers={"id1": "dev-worker"})
-    found = replace(found, images={"a:v1": "mirror/a:v1"}).stepped(cluster.CREATE, 60)
+    found = replace(found, images={"a:v1": "mirror/a:v1"}).stepped(steps.CREATE, 60)
     if finished:
-        found = found.stepped(cluster.INSTALL, 20).stepped(cluster.WAIT, 30)
+        found = found.stepped(steps.INSTALL, 20).stepped(steps.WAIT, 30)
     state.save(found)
     return found
 
@@ -253,13 +262,19 @@ def run(command: Any, *arguments: str) -> tuple[int, str]:  # noqa: ANN401 - a c
     return ended.exit_code, ended.output
 
 
+def stand_in(monkeypatch: pytest.MonkeyPatch, api: Api) -> None:
+    """Have the commands meet a stand-in API."""
+    opened = partial(cast("Any", lambda *_: api))
+    for module, name in ((cluster, "up"), (cluster, "deployed"), (existing, "status")):
+        monkeypatch.setattr(module, name, partial(getattr(module, name), opened=opened))
+
+
 def test_the_commands_say_what_they_did(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Up without a CNI plugin needs no API here; status then cannot know."""
+    """A cluster that waits for its user's CNI plugin; its API is a stand-in."""
     programs = Programs(tmp_path / "bin")
     programs.link_tools()
     monkeypatch.setenv("PATH", programs.path)
-    api = cast("Connection", Api())
-    monkeypatch.setattr(cluster, "up", partial(cluster.up, opened=lambda *_: api))
+    stand_in(monkeypatch, Api(missing={"coredns"}))
     code, told = run(up_command, "-d", "cilium", "--skip-cni")
     assert code == 0, told
     assert "create nodes: 0.0 s" in told
@@ -268,7 +283,8 @@ def test_the_commands_say_what_they_did(tmp_path: Path, monkeypatch: pytest.Monk
     assert code == 1
     assert "cilium ciliumVersion=1.18" in told
     assert all(f"{node}: runs" in told for node in NODES)
-    assert "not known to be ready: no CNI plugin was installed by nodeport-lab" in told
+    waits = "nodeport-lab has installed no CNI plugin, and waits for yours"
+    assert f"not ready: Deployment kube-system/coredns is not rolled out; {waits}" in told
     assert run(down_command) == (0, f"Removed {', '.join(NODES)}.\n")
     assert run(down_command) == (0, "There is no cluster dev; nothing to remove.\n")
 
@@ -280,7 +296,7 @@ def test_a_run_holds_the_clusters_lock() -> None:
     with lock.held("dev", "nodeport-lab up"), pytest.raises(PrerequisiteError, match="in use"):
         found.open().__enter__()
     with found.open(), pytest.raises(PrerequisiteError, match=r"in use by nodeport-lab run \(pro"):
-        cluster.down("dev")
+        existing.down("dev")
 
 
 def test_single_images_come_from_the_command_line_and_the_environment(
@@ -291,8 +307,7 @@ def test_single_images_come_from_the_command_line_and_the_environment(
     programs.link_tools()
     monkeypatch.setenv("PATH", programs.path)
     monkeypatch.setenv("NODEPORT_LAB_IMAGES", "docker.io/curlimages/curl=mirror/curl:8")
-    api = cast("Connection", Api())
-    monkeypatch.setattr(cluster, "up", partial(cluster.up, opened=lambda *_: api))
+    stand_in(monkeypatch, Api(missing={"coredns"}))
     code, told = run(up_command, "-d", "cilium", "--skip-cni", "--node-image", "mirror/n:v1.36.4")
     assert code == 0, told
     listed = "pinned by tag only, without a checksum: mirror/n:v1.36.4, mirror/curl:8"

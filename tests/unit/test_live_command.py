@@ -291,3 +291,21 @@ def test_the_record_is_json_that_compare_reads(bench: Bench) -> None:
     assert 0 == bench.call("compare", str(bench.folder / "a"), str(bench.folder / "b"))
     (file,) = (bench.folder / "a").glob("*.json")
     assert 1 == json.loads(file.read_text())["schema"]
+
+
+def test_every_extra_is_listed_with_the_rights_that_it_needs(bench: Bench) -> None:
+    """Those that the manifests leave out as well, and how to have them in."""
+    assert 0 == bench.run("--print-rbac", "--namespace", "team-a")
+    roles, told = bench.said
+    assert "read-configuration: list ippools.crd.projectcalico.org (cluster) - " in told
+    assert "not included, create-namespace: create, delete, get namespaces (cluster) - " in told
+    assert "not included, node-evidence: create, get pods/exec (kube-system) - conntrack" in told
+    assert "Add --evidence" in told
+    assert "calico-system" not in roles
+
+    assert 0 == bench.run("--print-rbac", "--evidence")
+    roles, told = bench.said
+    assert "not included" not in told
+    wanted = {(one["kind"], one["metadata"].get("namespace")) for one in yaml.safe_load_all(roles)}
+    assert ("Role", "calico-system") in wanted
+    assert [] == bench.cluster.api.requests

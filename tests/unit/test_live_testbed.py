@@ -18,7 +18,7 @@ from typing import Any, cast
 import pytest
 from support.live_cluster import LiveCluster, node
 
-from nodeport_lab.cells import enumerate_cells, pod_clients
+from nodeport_lab.cells import as_client, enumerate_cells, pod_clients
 from nodeport_lab.dataplanes import find_dataplane
 from nodeport_lab.errors import LabError, PrerequisiteError, TestbedError, UnknownNameError
 from nodeport_lab.experiment import Question, runnable
@@ -31,6 +31,7 @@ from nodeport_lab.model import (
     Scenario,
     Verdict,
 )
+from nodeport_lab.suites import everyone
 from nodeport_lab.testbeds.cluster.connection import Connection
 from nodeport_lab.testbeds.cluster.enforcement import CANARY
 from nodeport_lab.testbeds.cluster.testbed import ClusterTestbed
@@ -321,13 +322,71 @@ def test_who_is_a_client_here(cluster: LiveCluster) -> None:
     with place.open() as set_up, set_up(scenario, CALICO, {}) as testbed:
         server = next(pod for pod in testbed.scenario.pods if pod.ports)
         assert all(map(testbed.has, pod_clients(testbed.scenario)))
-        assert not testbed.has(Client(server.name, ClientKind.POD, server.node, server))
+        assert testbed.has(Client(server.name, ClientKind.POD, server.node, server))
         assert not testbed.has(Client("host:dev-worker", ClientKind.HOST, "dev-worker"))
         assert not testbed.has(Client("external", ClientKind.EXTERNAL))
     with venue(cluster, external=True).open() as set_up:
         there = set_up(scenario, CALICO, {})
         assert there.has(Client("external", ClientKind.EXTERNAL))
         assert not there.has(Client("external-routed", ClientKind.EXTERNAL))
+
+
+def test_who_does_not_call_is_told_with_the_reason(cluster: LiveCluster) -> None:
+    """A cell that is missing in a record should not be looked for."""
+    place = venue(cluster)
+    scenario = place.scenario("dev", FOLDERS)
+
+    with place.open() as set_up, set_up(scenario, CALICO, {}) as testbed:
+        facts = testbed.facts(everyone(testbed.scenario))
+
+    assert (
+        "host:dev-worker does not call, since no program can be run on a node itself",
+        "host:dev-worker2 does not call, since no program can be run on a node itself",
+        "external does not call, since this machine does not reach the nodes",
+        "external-routed does not call, since no machine behind a router is at hand",
+    ) == facts.left_out
+
+
+def test_a_server_calls_by_the_container_beside_it(cluster: LiveCluster) -> None:
+    """Its own image has no curl; a server without such a container does not call."""
+    place = venue(cluster)
+    scenario = place.scenario("dev", ("workloads", "services", "suites/udp", "policies"))
+
+    with place.open() as set_up, set_up(scenario, CALICO, {}) as testbed:
+        hello, echo = (as_client(pod) for pod in testbed.scenario.pods if pod.ports)
+        (result,) = testbed.probe([Probe(hello, "10.111.0.9", 80)], 0.5)
+        facts = testbed.facts([hello, echo])
+
+    assert Verdict.ALLOWED is result.verdict
+    assert "curl" == cluster.containers["hello-0"]
+    assert None is cluster.containers["canary-dev-worker"]
+    assert ("echo-0 does not call, since no container beside it has curl",) == facts.left_out
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_a_process_on_a_node_calls_where_a_command_leads_there(cluster: LiveCluster) -> None:
+    """Imitated by `env` on this machine, and a port that nobody listens on."""
+    asked: list[str] = []
+
+    def on_node(node: str) -> tuple[str, ...]:
+        asked.append(node)
+        return ("env",) if node == "worker-x" else ("env", "no-such-program")
+
+    place = venue(cluster, on_node=on_node)
+    scenario = place.scenario("dev", FOLDERS)
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        port = nobody.getsockname()[1]
+
+    with place.open() as set_up, set_up(scenario, CALICO, {}) as testbed:
+        there = [
+            Client(f"host:{node}", ClientKind.HOST, node) for node in ("dev-worker", "dev-worker2")
+        ]
+        assert all(map(testbed.has, there))
+        results = testbed.probe([Probe(one, "127.0.0.1", port) for one in there], 0.5)
+
+    assert [Verdict.REFUSED, Verdict.ERROR] == [result.verdict for result in results]
+    assert {"worker-x", "worker-y"} == set(asked)
 
 
 def test_a_hundred_probes_a_second(cluster: LiveCluster) -> None:

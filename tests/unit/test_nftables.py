@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from nodeport_lab.dataplanes.nftables import (
     MAX_IDENTIFIER,
     MAX_STATEMENTS,
+    MAX_TEXT,
     Table,
+    element_sets,
     elements,
     identifier,
     transactions,
@@ -159,3 +161,21 @@ def test_the_replaced_table_goes_when_the_new_one_hooks() -> None:
 
     assert not any("old" in text for text in before)
     assert last.endswith("}\ndelete table ip old\n")
+
+
+def test_thousands_of_services_load_in_bounded_transactions() -> None:
+    """Also where a base chain looks them up, which is hooked in the last transaction."""
+    entries = [f"10.96.{n // 256}.{n % 256} . tcp . 80 : goto service/{n}" for n in range(3000)]
+    sets = element_sets(entries)
+    table = Table("services")
+    for number in range(3000):
+        table.chain(f"service/{number}", ["drop"])
+    lookups = [f"ip daddr . meta l4proto . th dport vmap {some}" for some in sets]
+    table.chain("output", lookups, hook="type nat hook output priority -100; policy accept")
+
+    texts = transactions(table, replaces="before")
+
+    assert entries == [one for some in sets for one in some.strip("{} ").split(", ")]
+    assert all(len(text) <= MAX_TEXT and text.count("\n") <= MAX_STATEMENTS + 3 for text in texts)
+    assert "jump output-rules" in texts[-1]
+    assert [] == element_sets([])

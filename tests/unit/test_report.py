@@ -401,7 +401,7 @@ def test_the_ledger_names_who_says_it_and_links_to_the_runs() -> None:
     said, *_, shown = rows["X1"]
     assert said.links == (("the report, after somewhere#1", "https://example.org/1"),)
     assert shown == Cell("A walk", links=(("one", "../runs/one.html"), ("two", "../runs/two.html")))
-    said, status, *_ = rows["G1"]
+    said, status, _ = rows["G1"]
     assert said == Cell("So they say.", "Needs: A test.", links=((source.name, source.url),))
     assert status.words == "? untested"
 
@@ -432,7 +432,15 @@ TRICKY = Table(
     caption="<b>caption</b>",
     corner="<corner>",
     headings=("a&b\nsecond", 'q"'),
-    rows=(("<row>", (Cell("<script>", "x\ny", "no path"), Cell("fine"))),),
+    rows=(
+        (
+            "<row>",
+            (
+                Cell("<script>", "x\ny", "no path"),
+                Cell("fine", links=(("<link>", 'https://example.org/?"><script>'), ("b", "c"))),
+            ),
+        ),
+    ),
     groups=(Group("<group>", 2),),
     notes=(Note("<note>", (("<name>", 'https://example.org/?"><script>'),)),),
 )
@@ -462,7 +470,7 @@ def test_html_escapes_whatever_stands_in_a_table() -> None:
     html = TRICKY._repr_html_()
 
     assert "<script>" not in html
-    for words in ("<b>caption", "<corner>", "<row>", "<group>", "<note>", "<name>"):
+    for words in ("<b>caption", "<corner>", "<row>", "<group>", "<note>", "<name>", "<link>"):
         assert words not in html
     assert "a&amp;b<br>second" in html
 
@@ -479,6 +487,15 @@ def test_html_is_balanced_and_has_header_cells(table: Table) -> None:
     assert tags.all.count("th") == len(table.headings) + len(table.parts()) * (1 + len(table.rows))
     assert tags.all.count("td") == len(table.headings) * len(table.rows)
     assert tags.all.count("caption") == len(table.groups)
+
+
+def test_links_stand_below_the_words_of_a_cell() -> None:
+    """On a line of their own, each with its name; plain text has the names."""
+    table = replace(TRICKY, rows=(("row", (Cell("words", links=(("a", "/a"), ("b", "/b"))),)),))
+
+    assert 'words<br><a href="/a">a</a> · <a href="/b">b</a></td>' in table._repr_html_()
+    below = [line.strip() for line in repr(table).splitlines() if len(line.strip()) == 1]
+    assert below == ["a", "b"]
 
 
 def test_kinds_become_class_names() -> None:

@@ -9,7 +9,8 @@ from nodeport_lab.locations import repository_root
 
 ROOT = repository_root()
 TARGETS = {
-    "setup", "book", "notebooks", "verify", "test", "lint", "bench", "lock", "clean", "help",
+    "setup", "book", "notebooks", "catalogues", "verify", "test", "lint", "bench", "lock", "clean",
+    "help",
 }  # fmt: skip
 
 
@@ -29,6 +30,14 @@ def test_help_describes_every_target() -> None:
 def test_make_alone_prints_the_help() -> None:
     """Typing `make` to look around starts nothing."""
     assert make("help") == make()
+
+
+def test_a_cluster_is_asked_by_one_notebook_after_the_other() -> None:
+    """Its node ports are there once; labs in namespaces work side by side."""
+    for testbed, parallel in (("", True), ("embedded", True), ("kind", False), ("live", False)):
+        planned = make("--dry-run", "verify", f"NODEPORT_LAB_TESTBED={testbed}")
+        assert parallel is ("--numprocesses" in planned)
+        assert "--nbval" in planned
 
 
 def test_continuous_integration_runs_make_test_without_input(tmp_path: Path) -> None:

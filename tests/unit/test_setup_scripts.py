@@ -156,3 +156,10 @@ def test_a_python_without_ensurepip_names_its_package(machine: Machine) -> None:
         "python3 cannot make virtual environments; "
         "mend it with: sudo apt-get install python3.12-venv\n" == result.stderr
     )
+
+
+def test_hunspell_comes_with_its_dictionary(machine: Machine) -> None:
+    """The program alone knows no British word."""
+    result = machine.run("system-packages", "hunspell", "--")
+    assert result.returncode == 1
+    assert "sudo apt-get install hunspell hunspell-en-gb\n" in result.stderr

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from nodeport_lab.cli import app
+from nodeport_lab.cli import command_line
 from nodeport_lab.dataplanes import Dataplane
 from nodeport_lab.errors import LabError, UnknownNameError
 from nodeport_lab.experiment import Question, run_all, runnable
@@ -27,7 +27,7 @@ KUBECONFIG = (
 
 def refusal(*arguments: str, env: Mapping[str, str] | None = None) -> str:
     """The sentence with which a command is refused."""
-    ended = CliRunner().invoke(app, arguments, env=env)
+    ended = CliRunner().invoke(command_line(), arguments, env=env)
     assert isinstance(ended.exception, LabError), ended.output
     return str(ended.exception)
 
@@ -147,7 +147,7 @@ def test_an_unknown_context_is_told_with_those_there_are(tmp_path: Path) -> None
 
 def test_rights_are_printed_as_manifests_and_nothing_else_is_done() -> None:
     """What each is for goes to standard error, so that the manifests can be piped on."""
-    ended = CliRunner().invoke(app, ["run", "--print-rbac", "--namespace", "team-a"])
+    ended = CliRunner().invoke(command_line(), ["run", "--print-rbac", "--namespace", "team-a"])
 
     assert 0 == ended.exit_code
     assert "kind: Role" in ended.stdout

@@ -14,7 +14,7 @@ import pytest
 import typer
 import yaml
 
-from nodeport_lab.cli import app
+from nodeport_lab.cli import command_line
 from nodeport_lab.dataplanes import DATAPLANES
 from nodeport_lab.dataplanes.options import CILIUM_VERSION
 from nodeport_lab.locations import repository_root
@@ -188,7 +188,7 @@ def test_steps_are_the_projects_own_commands(path: Path) -> None:
 
 def test_the_command_line_takes_every_call() -> None:
     """Commands and options are those of this version."""
-    known: dict[str, Any] = vars(typer.main.get_command(app))["commands"]
+    known: dict[str, Any] = vars(typer.main.get_command(command_line()))["commands"]
     calls = {line for path in WORKFLOWS for line in commands(path) if line.startswith(LAB)}
 
     assert calls

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from nbformat import NotebookNode
 
-from nodeport_lab.book import evidence, status
+from nodeport_lab.book import evidence
 from nodeport_lab.book.atlas import atlases
 from nodeport_lab.book.catalogue import catalogue
 from nodeport_lab.book.compare import differences
+from nodeport_lab.book.coverage import coverage
 from nodeport_lab.book.execute import Executed, execute_all
 from nodeport_lab.book.explorer import published
 from nodeport_lab.book.figures import FOLDER, figures
 from nodeport_lab.book.normalise import dumps
 from nodeport_lab.book.render import read
+from nodeport_lab.book.reproducibility import (
+    BY_HAND,
+    FILE,
+    PAGE,
+    Generation,
+    RunStatus,
+    data,
+    page,
+    versions_here,
+)
 from nodeport_lab.book.runs import RunSpec, load, missing, select
-from nodeport_lab.book.site import assemble, build_html
+from nodeport_lab.book.site import assemble, build_languages
 from nodeport_lab.errors import NotebookError, PrerequisiteError
 
 Say = Callable[[str], None]
@@ -51,7 +61,7 @@ def renew_runs(root: Path, say: Say, names: Sequence[str] = ()) -> None:
     kept = _stored(root, [spec for spec in specs if spec not in runnable])
     files = _files(specs, executed, kept)
     pages = {
-        str(status.PAGE): stored_status(specs).encode(),
+        **_told(stored(specs)),
         str(evidence.PAGE): evidence.current_page(root).encode(),
     }
     for name, content in {**files, **pages}.items():
@@ -94,7 +104,7 @@ def build_site(root: Path, say: Say, execute: Execute = execute_all) -> Path:
     except PrerequisiteError as error:
         say(f"the embedded testbed cannot run here: {error}")
         say("the site shows the stored outputs; nothing was executed")
-        page = stored_status(specs, f"The embedded testbed could not run: {error}.")
+        generation = stored(specs, f"The embedded testbed could not run: {error}.")
         replaced: dict[str, bytes] = {}
     else:
         kept = _stored(root, [spec for spec in specs if spec.id in lacking])
@@ -103,25 +113,28 @@ def build_site(root: Path, say: Say, execute: Execute = execute_all) -> Path:
         _check(root, executed)
         say("every compared output is the committed one")
         replaced[str(evidence.PAGE)] = evidence.current_page(root).encode()
-        page = _executed_status(specs, executed, lacking)
+        generation = _executed(specs, executed, lacking)
     source = work / "source"
-    assemble(root, source, {**replaced, str(status.PAGE): page.encode()})
-    return build_html(source, root) / "index.html"
+    assemble(root, source, {**replaced, **_told(generation)})
+    return build_languages(source, root) / "index.html"
 
 
-def stored_status(specs: Sequence[RunSpec], reason: str = status.BY_HAND) -> str:
-    """The build status of a site that shows the stored outputs."""
-    runs = [status.RunStatus(spec.id, None) for spec in specs]
-    return status.status_page(runs, reason, None)
+def stored(specs: Sequence[RunSpec], reason: str = BY_HAND) -> Generation:
+    """A site that shows the stored outputs, for a reason."""
+    return Generation([RunStatus(spec.id, None) for spec in specs], reason, {})
 
 
-def _executed_status(
+def _executed(
     specs: Sequence[RunSpec], executed: Sequence[Executed], lacking: Mapping[str, str]
-) -> str:
-    machine = f"{platform.system()} {platform.release()} with Python {platform.python_version()}"
+) -> Generation:
     seconds = {run.spec.id: run.seconds for run in executed}
-    runs = [status.RunStatus(spec.id, seconds.get(spec.id), lacking.get(spec.id)) for spec in specs]
-    return status.status_page(runs, None, machine)
+    runs = [RunStatus(spec.id, seconds.get(spec.id), lacking.get(spec.id)) for spec in specs]
+    return Generation(runs, None, versions_here())
+
+
+def _told(generation: Generation) -> dict[str, bytes]:
+    """Path seen from the book's root -> content, of what says where outputs come from."""
+    return {str(PAGE): page(generation).encode(), str(FILE): data(generation).encode()}
 
 
 def _lacking(specs: Sequence[RunSpec], say: Say) -> dict[str, str]:
@@ -160,7 +173,7 @@ def _files(
     found = {**kept, **{run.spec.id: run.notebook for run in executed}}
     at_hand = {spec.id: found[spec.id] for spec in specs if spec.id in found}
     derived |= atlases(at_hand)
-    derived |= catalogue()
+    derived |= coverage(at_hand) | catalogue()
     snippets = {str(FOLDER / name): content for name, content in derived.items()}
     return files | snippets | published(at_hand)
 

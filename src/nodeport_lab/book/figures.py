@@ -15,6 +15,9 @@ from nbformat import NotebookNode
 FOLDER = PurePosixPath("notebooks/runs/figures")
 """Where the files lie, seen from the book's root."""
 
+RUNS_FROM_CHAPTERS = "../notebooks/runs"
+"""Where the pages of the runs lie, seen from a chapter's page, in every language of the site."""
+
 _OPTIONS = {"classes": "class"}
 
 

@@ -1,4 +1,4 @@
-"""From the book's sources and a set of run notebooks to the site.
+"""From the book's sources and a set of run notebooks to the site, in each language.
 
 The sources are assembled in a folder of their own, so that a build never writes
 beside what is committed. `jupyter-book build .` in the checkout builds the same site
@@ -11,12 +11,15 @@ import os
 import shutil
 import subprocess
 import sysconfig
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from nodeport_lab.book.languages import ENGLISH, LANGUAGES, TRANSLATIONS, Language
+from nodeport_lab.book.sphinx_languages import SIDE_BY_SIDE
 from nodeport_lab.errors import NotebookError
 
 SOURCES = (
@@ -24,10 +27,14 @@ SOURCES = (
     "_toc.yml",
     "_extra",
     "_static",
+    "_templates",
     "CHANGELOG.md",
+    "CITATION.cff",
+    "LICENSE",
     "chapters",
     "examples",
     "index.md",
+    "locales",
     "manifests",
     "notebooks/runs",
     "references.bib",
@@ -59,21 +66,78 @@ def assemble(root: Path, source: Path, replaced: Mapping[str, bytes]) -> None:
         target.write_bytes(content)
 
 
-def build_html(source: Path, output: Path) -> Path:
-    """Build the site of an assembled book and return its folder, `output/_build/html`.
+def build_languages(source: Path, output: Path) -> Path:
+    """Build the site in every language; the translations lie in folders of the English one.
+
+    The builds read the same sources, at the same time. Runs are not executed for any.
+
+    Returns:
+        The folder of the English site, `output/_build/html`.
+
+    Raises:
+        NotebookError: a build warned or failed, or a page is missing.
+    """
+    together = [language.code for language in LANGUAGES]
+    with ThreadPoolExecutor() as pool:
+        english = pool.submit(build_html, source, output, ENGLISH, together)
+        others = {
+            other: pool.submit(build_html, source, output / "_build" / other.code, other, together)
+            for other in TRANSLATIONS
+        }
+    html = english.result()
+    for language, built in others.items():
+        shutil.move(built.result(), html / language.folder)
+    return html
+
+
+def build_html(
+    source: Path, output: Path, language: Language = ENGLISH, together: Sequence[str] = ()
+) -> Path:
+    """Build the site of an assembled book in one language.
+
+    Args:
+        source: the assembled book.
+        output: where to make the site.
+        language: what its prose is shown in; what has no translation stays English.
+        together: codes of all languages that the switch of a page offers.
+
+    Returns:
+        The site's folder, `output/_build/html`.
 
     Raises:
         NotebookError: Sphinx warned or failed, or a page is missing.
     """
     html = output / "_build" / "html"
     shutil.rmtree(html, ignore_errors=True)  # or an old page would hide a missing one
+    settings: dict[str, Any] = {"language": language.code}
+    if together:
+        settings[SIDE_BY_SIDE] = list(together)
+    # Any warning fails the build: a broken reference, a missing value of a run, stderr in a
+    # run, a translation with other references. `--all`, since a value pasted from a run is
+    # no dependency that Sphinx knows.
+    run_sphinx(source, output, settings, "-W", "--keep-going", "--all")
+    check_pages(source, html)
+    return html
+
+
+def run_sphinx(source: Path, output: Path, settings: Mapping[str, Any], *options: str) -> None:
+    """Run Jupyter Book over an assembled book with other settings than those of its file.
+
+    Args:
+        source: the assembled book.
+        output: where its `_build` comes.
+        settings: name -> value, of Sphinx.
+        options: for `jupyter-book build`.
+
+    Raises:
+        NotebookError: with what Sphinx said.
+    """
+    config = source / f"_config.{settings.get('language', ENGLISH.code)}.yml"
+    config.write_text(_configured(_text(source / "_config.yml"), settings), encoding="utf-8")
     command = [
         str(Path(sysconfig.get_path("scripts")) / "jupyter-book"),
-        *("build", str(source), "--path-output", str(output)),
-        # Any warning fails the build: a broken reference, a missing value of a run,
-        # stderr in a run. `--all`, since a value pasted from a run is no dependency
-        # that Sphinx knows.
-        *("-n", "-W", "--keep-going", "--all", "--quiet"),
+        *("build", str(source), "--config", str(config), "--path-output", str(output)),
+        *("-n", "--quiet", *options),
     ]
     result = subprocess.run(  # noqa: S603  # a program of our own environment
         command, check=False, capture_output=True, text=True, env={**os.environ, "NO_COLOR": "1"}
@@ -81,8 +145,6 @@ def build_html(source: Path, output: Path) -> Path:
     if result.returncode != 0:
         said = "\n".join(part for part in (result.stdout, result.stderr) if part).strip()
         raise NotebookError(f"the book does not build without warnings:\n{said}")
-    check_pages(source, html)
-    return html
 
 
 def check_pages(source: Path, html: Path) -> None:
@@ -114,6 +176,14 @@ def _files(entry: Mapping[str, Any]) -> Iterator[str]:
             if "file" in child:
                 yield child["file"]
             yield from _files(child)
+
+
+def _configured(config: str, settings: Mapping[str, Any]) -> str:
+    """The text of `_config.yml` with settings of Sphinx replaced."""
+    document = yaml.safe_load(config)
+    document["sphinx"]["config"] |= settings
+    text: str = yaml.safe_dump(document, allow_unicode=True, sort_keys=False)
+    return text
 
 
 def _text(path: Path) -> str:

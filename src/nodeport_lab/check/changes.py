@@ -47,20 +47,27 @@ class Comparison:
         added: what can be asked only after the change.
         removed: what can be asked only before it.
         compared: how many verdicts were compared, those of each dataplane counted.
+        bases: dataplane -> on what its verdicts are based, `emulated` or `modelled`.
     """
 
     changes: tuple[Change, ...]
     added: tuple[_Key, ...]
     removed: tuple[_Key, ...]
     compared: int
+    bases: Mapping[str, str]
 
 
-def compare(old: Mapping[str, Sequence[Answer]], new: Mapping[str, Sequence[Answer]]) -> Comparison:
+def compare(
+    old: Mapping[str, Sequence[Answer]],
+    new: Mapping[str, Sequence[Answer]],
+    bases: Mapping[str, str],
+) -> Comparison:
     """Compare the answers before and after.
 
     Args:
         old: dataplane -> what it answered before.
         new: the same dataplanes, after.
+        bases: dataplane -> on what its answers are based.
     """
     before, after = _outcomes(old), _outcomes(new)
     common = [key for key in before if key in after]
@@ -71,6 +78,7 @@ def compare(old: Mapping[str, Sequence[Answer]], new: Mapping[str, Sequence[Answ
         added=tuple(key for key in after if key not in before),
         removed=tuple(key for key in before if key not in after),
         compared=sum(len(before[key]) for key in common),
+        bases=bases,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -26,7 +26,7 @@ from nodeport_lab.check.findings import Finding, Kind
 from nodeport_lab.check.plan import Plan, make_plan
 from nodeport_lab.check.questions import Question, all_questions
 from nodeport_lab.check.reasoning import Reasoner
-from nodeport_lab.check.remedies import Found, seek, with_nodes_subnet
+from nodeport_lab.check.remedies import Found, Room, seek, with_nodes_subnet
 from nodeport_lab.check.rules import read_rules
 from nodeport_lab.check.session import Session
 from nodeport_lab.dataplanes import DATAPLANES, Dataplane, find_dataplane
@@ -34,7 +34,7 @@ from nodeport_lab.errors import LabError, UnknownNameError
 from nodeport_lab.manifests.users import Reading
 from nodeport_lab.manifests.users_cluster import with_nodes_subnet as policy_with_nodes_subnet
 from nodeport_lab.manifests.users_scenario import DEFAULT_NODES, UsersManifests, users_scenario
-from nodeport_lab.model import Network, Run, Scenario
+from nodeport_lab.model import Network, Run
 from nodeport_lab.testbeds.embedded.addressing import NODE_CIDR, plan_network
 
 SUITE = "check"
@@ -105,6 +105,11 @@ class Check:
     def dataplanes(self) -> tuple[str, ...]:
         """The dataplanes that answered."""
         return tuple(self.answers)
+
+    @property
+    def bases(self) -> dict[str, str]:
+        """Dataplane -> on what its answers are based, `emulated` or `modelled`."""
+        return {name: find_dataplane(name).basis for name in self.answers}
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +253,8 @@ def _without_bystanders(
 class _Asking:
     """Asks every dataplane, several at a time, placement by placement.
 
-    Remedies are sought while a placement is wired, so that nothing is wired twice.
+    Few pods are wired in all placements at once. Remedies are sought while a placement is
+    wired, so that nothing is wired twice.
     """
 
     request: Request
@@ -266,66 +272,84 @@ class _Asking:
 
     def ask(self) -> Self:
         """Ask, and fill in what was answered."""
-        pods = len(self.placements[0].manifests.scenario.pods)
-        at_once = len(self.dataplanes) if pods <= _SMALL else os.cpu_count() or 1
-        with ExitStack() as stack, ThreadPoolExecutor(at_once) as pool:
-            sessions = {
-                name: stack.enter_context(Session(dataplane, options, self.request.deadline))
-                for name, (dataplane, options) in self.dataplanes.items()
-            }
-            asked = zip(self.placements, self.plan.questions, strict=True)
-            for placed, questions in reversed(list(asked)):
-                if questions:
-                    self._ask_in(placed, questions, sessions, pool)
-            self.differing = [self._told(one, sessions) for one in differences(self.answers)]
+        asked = [
+            (placed, questions)
+            for placed, questions in zip(self.placements, self.plan.questions, strict=True)
+            if questions
+        ]
+        asked.reverse()
+        is_small = len(self.placements[0].manifests.scenario.pods) <= _SMALL
+        for some in [asked] if is_small else [[one] for one in asked]:
+            labs = len(self.dataplanes) * len(some)
+            at_once = labs if is_small else os.cpu_count() or 1
+            # The labs end first, so that nobody waits for their answers any more.
+            with ThreadPoolExecutor(at_once) as pool, ExitStack() as stack:
+                started = [self._start(*one, stack, pool) for one in some]
+                rooms = [self._finish(*one) for one in started]
+                if self.request.remedies:
+                    self._seek(rooms, pool)
+        self.differing = [self._told(one) for one in differences(self.answers)]
         return self
 
-    def _ask_in(
+    def _start(
         self,
         placed: _Prepared,
         questions: Sequence[Question],
-        sessions: Mapping[str, Session],
+        stack: ExitStack,
         pool: ThreadPoolExecutor,
-    ) -> None:
+    ) -> tuple[_Prepared, Mapping[str, Session], Iterable[list[Answer]]]:
+        """Have every dataplane wired and asked in a placement."""
         scenario = placed.manifests.scenario
+        sessions = {
+            name: stack.enter_context(Session(dataplane, options, self.request.deadline))
+            for name, (dataplane, options) in self.dataplanes.items()
+        }
 
         def asked(session: Session) -> list[Answer]:
             session.place(scenario)
             return list(session.answers(questions, placed.name, scenario.policies, self._count))
 
-        made = dict(zip(sessions, pool.map(asked, sessions.values()), strict=True))
-        for name, answers in made.items():
-            self.answers[name] = [*answers, *self.answers.get(name, [])]
-        self.runs = [*(_run(sessions[name], placed, made[name]) for name in made), *self.runs]
-        if self.request.remedies:
-            self._seek(differences(made), scenario, sessions, pool)
+        return placed, sessions, pool.map(asked, sessions.values())
 
-    def _seek(
+    def _finish(
         self,
-        found: Sequence[Difference],
-        scenario: Scenario,
+        placed: _Prepared,
         sessions: Mapping[str, Session],
-        pool: ThreadPoolExecutor,
-    ) -> None:
+        answers: Iterable[list[Answer]],
+    ) -> Room:
+        """Take what they answered, and where they differ."""
+        made = dict(zip(sessions, answers, strict=True))
+        for name, some in made.items():
+            self.answers[name] = [*some, *self.answers.get(name, [])]
+        self.runs = [*(_run(sessions[name], placed, made[name]) for name in made), *self.runs]
+        return Room(differences(made), sessions, placed.manifests.scenario)
+
+    def _seek(self, rooms: Sequence[Room], pool: ThreadPoolExecutor) -> None:
         """Look for a remedy for each pair of workloads, by whatever way one calls the other."""
-        groups: dict[_Group, list[Difference]] = {}
-        for one in found:
-            groups.setdefault(_group(one), []).append(one)
-        for group, some in groups.items():
+        groups: dict[_Group, dict[int, list[Difference]]] = {}
+        for number, room in enumerate(rooms):
+            for one in room.found:
+                groups.setdefault(_group(one), {}).setdefault(number, []).append(one)
+        is_small = len(rooms[0].scenario.pods) <= _SMALL
+        most = MOST_REMEDIES if is_small else _FEW_REMEDIES
+        for group, found in groups.items():
             start = self._sought.get(group, Found())
             fresh = group not in self._sought
-            most = MOST_REMEDIES if len(scenario.pods) <= _SMALL else _FEW_REMEDIES
             if not start.agrees or (fresh and len(self._sought) >= most):
                 continue
             if time.perf_counter() - self._began > PATIENCE:
                 self._sought.pop(group, None)  # it would not hold in this placement, too
                 continue
             self.progress("trying rules", len(self._sought), len({*self._sought, *groups}))
-            self._sought[group] = seek(some, start, sessions, scenario, pool)
+            differing = [replace(rooms[number], found=some) for number, some in found.items()]
+            self._sought[group] = seek(differing, start, pool)
 
-    def _told(self, one: Difference, sessions: Mapping[str, Session]) -> Finding:
+    def _told(self, one: Difference) -> Finding:
         placed = next(each for each in self.placements if each.name == one.placement)
-        networks = {name: _network(session, placed) for name, session in sessions.items()}
+        networks = {
+            name: _network(dataplane, options, placed)
+            for name, (dataplane, options) in self.dataplanes.items()
+        }
         sought = self._sought.get(_group(one))
         remedy = sought.remedy if sought else None
         real = self.request.subnets.get("nodes")
@@ -365,7 +389,7 @@ def _run(session: Session, placed: _Prepared, answers: Sequence[Answer]) -> Run:
     )
 
 
-def _network(session: Session, placed: _Prepared) -> Network:
+def _network(dataplane: Dataplane, options: Mapping[str, str], placed: _Prepared) -> Network:
     """The addresses of a dataplane in a placement."""
-    tunnel = session.dataplane.tunnel(session.options) is not None
+    tunnel = dataplane.tunnel(options) is not None
     return plan_network(placed.manifests.scenario, tunnel=tunnel)

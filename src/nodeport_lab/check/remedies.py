@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
-from functools import partial
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
@@ -62,54 +61,74 @@ class Found:
         return Remedy(words, manifests, agrees=True, cells=self.asked)
 
 
-def seek(
-    found: Sequence[Difference],
-    start: Found,
-    sessions: Mapping[str, Session],
-    scenario: Scenario,
-    pool: Executor,
-) -> Found:
+@dataclass(frozen=True, slots=True)
+class Room:
+    """A placement in which dataplanes run and differ.
+
+    Attributes:
+        found: what they differ in.
+        sessions: dataplane -> running.
+        scenario: what they run, with the policies in force.
+    """
+
+    found: Sequence[Difference]
+    sessions: Mapping[str, Session]
+    scenario: Scenario
+
+    @property
+    def questions(self) -> list[Question]:
+        """Those that are asked again."""
+        every = [question for one in self.found for question in one.questions[:EXAMPLES]]
+        return list(dict.fromkeys(every))[:MOST_QUESTIONS]
+
+
+def seek(rooms: Sequence[Room], start: Found, pool: Executor) -> Found:
     """Look for rules with which every dataplane allows what some of them allow.
 
     Args:
-        found: what they differ in, in the placement for which they are wired.
+        rooms: where they differ, one or more.
         start: rules that are known to be needed for other questions.
-        sessions: dataplane -> running.
-        scenario: what they run, with the policies in force.
-        pool: dataplanes are asked at the same time.
+        pool: dataplanes are asked at the same time, in all rooms.
     """
-    every = [question for one in found for question in one.questions[:EXAMPLES]]
-    questions = list(dict.fromkeys(every))[:MOST_QUESTIONS]
-    policies = scenario.policies
     chosen = list(start.rules)
-    name = found[0].denying[0]
-    left = {name: [(found[0].questions[0], found[0].rows[0][name].denial)]}
+    first = rooms[0].found[0]
+    name = first.denying[0]
+    left: _Left = {(0, name): [(first.questions[0], first.rows[0][name].denial)]}
     if chosen:
-        left = _left(questions, chosen, sessions, policies, pool)
+        left = _left(rooms, chosen, pool)
     while left:
-        name, some = next(iter(left.items()))
+        (place, name), some = next(iter(left.items()))
+        room = rooms[place]
         question, denial = some[0]
         if denial is None or len(chosen) == MOST_RULES:
             return Found(agrees=False)  # silent for another reason, or not worth a rule more
-        better = _extended(chosen, sessions[name], question, denial, scenario)
-        if better is None:
+        for candidate in _candidates(denial, question, room.scenario, room.sessions[name]):
+            better = _needed([*chosen, candidate])
+            after = _left(rooms, better, pool)
+            if _is_past(denial, question, after.get((place, name), ())):
+                chosen, left = better, after
+                break
+        else:
             return Found(agrees=False)
-        chosen = _needed(better)
-        left = _left(questions, chosen, sessions, policies, pool)
-    return Found(tuple(chosen), agrees=True, asked=start.asked + len(questions))
+    asked = sum(len(room.questions) for room in rooms)
+    return Found(tuple(chosen), agrees=True, asked=start.asked + asked)
 
 
-def _left(
-    questions: Sequence[Question],
-    chosen: Sequence[Candidate],
-    sessions: Mapping[str, Session],
-    policies: Sequence[NetworkPolicy],
-    pool: Executor,
-) -> dict[str, list[tuple[Question, Decision | None]]]:
-    """What dataplanes do not allow under some rules, with what denied it."""
-    again = partial(_asked, questions=questions, policies=[*policies, *_named(chosen)])
-    results = pool.map(again, sessions.values())
-    return {name: some for name, some in zip(sessions, results, strict=True) if some}
+_Left = dict[tuple[int, str], list[tuple[Question, Decision | None]]]
+"""Number of a room and a dataplane in it -> what it does not allow, with what denied it."""
+
+
+def _left(rooms: Sequence[Room], chosen: Sequence[Candidate], pool: Executor) -> _Left:
+    """What dataplanes do not allow under some rules."""
+    rules = _named(chosen)
+    asked = {
+        (number, name): pool.submit(
+            _asked, session, room.questions, [*room.scenario.policies, *rules]
+        )
+        for number, room in enumerate(rooms)
+        for name, session in room.sessions.items()
+    }
+    return {place: some for place, future in asked.items() if (some := future.result())}
 
 
 def with_nodes_subnet(manifests: Sequence[dict[str, Any]], here: str, real: str) -> None:
@@ -122,21 +141,14 @@ def with_nodes_subnet(manifests: Sequence[dict[str, Any]], here: str, real: str)
                         peer["ipBlock"]["cidr"] = real
 
 
-def _extended(
-    chosen: Sequence[Candidate],
-    session: Session,
-    question: Question,
-    denial: Decision,
-    scenario: Scenario,
-) -> list[Candidate] | None:
-    """The rules and one more, with which a dataplane denies a question no more in that place."""
-    for candidate in _candidates(denial, question, scenario, session):
-        tried = [*chosen, candidate]
-        left = _asked(session, [question], [*scenario.policies, *_named(tried)])
-        after = left[0][1] if left else None
-        if not left or (after is not None and after.direction is not denial.direction):
-            return tried
-    return None
+def _is_past(
+    denial: Decision, question: Question, left: Sequence[tuple[Question, Decision | None]]
+) -> bool:
+    """Whether a question is denied no more in the place where it was."""
+    for other, after in left:
+        if other == question:
+            return after is not None and after.direction is not denial.direction
+    return True
 
 
 def _needed(chosen: Sequence[Candidate]) -> list[Candidate]:

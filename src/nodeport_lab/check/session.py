@@ -1,4 +1,4 @@
-"""One dataplane, asked: its testbed is wired for one placement of the pods after the other.
+"""One dataplane, asked: its testbed is wired for one placement of the pods.
 
 A Service with backends on several nodes picks one at random, so that its questions are
 asked until every kind of backend has been met that is met without policy.
@@ -7,7 +7,6 @@ asked until every kind of backend has been met that is met without policy.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -28,7 +27,7 @@ COPIES = 2
 """How often a question is asked at once, for each kind of backend."""
 
 # A silence that no drop explains gets a second look, so a short wait costs no answer.
-_PATIENCE = 0.05  # seconds
+_PATIENCE = 0.03  # seconds
 _PATIENCE_EACH = 0.001
 _CONTROL_ROUNDS = 8
 _ROUNDS = 6  # of asking again for backends that were not met
@@ -38,7 +37,7 @@ _PROBES_PER_RULESET = 20_000  # a hook remembers so many connections, and no por
 
 @dataclass(slots=True)
 class Session:
-    """A dataplane with options, in a lab that is wired anew for each placement.
+    """A dataplane with options, in a lab of its own that is wired for one placement.
 
     Attributes:
         dataplane: which.
@@ -52,32 +51,28 @@ class Session:
     options: Mapping[str, str]
     deadline: float | None
     testbed: EmbeddedTestbed | None = None
-    _lab: Lab | None = None
-    _stack: ExitStack = field(default_factory=ExitStack)
+    _lab: Lab = field(default_factory=Lab)
     _policies: tuple[NetworkPolicy, ...] = ()
     _sent: int = 0
 
     def __enter__(self) -> Self:
-        """Nothing to do: the lab starts when pods are placed."""
+        """Nothing to do: the lab runs from the moment it is made."""
         return self
 
     def __exit__(
         self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
     ) -> None:
         """Remove the lab and everything in it."""
-        self._stack.__exit__(kind, error, traceback)
+        self._lab.close()
 
-    def place(self, scenario: Scenario) -> EmbeddedTestbed:
+    def place(self, scenario: Scenario) -> None:
         """Wire the lab for a scenario; no policy is in force then."""
-        if self._lab is None:
-            self._lab = self._stack.enter_context(Lab())
         self.testbed = EmbeddedTestbed(scenario, self.dataplane, self.options, lab=self._lab)
         self.testbed.__enter__()
         self._policies, self._sent = (), 0
-        return self.testbed
 
     def put_in_force(self, policies: Sequence[NetworkPolicy]) -> None:
         """Put exactly these policies in force."""

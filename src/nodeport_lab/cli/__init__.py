@@ -1,70 +1,96 @@
 """The command line: the only place that prints.
 
-One module per command; `shared` holds what they have in common.
+One module per command; `shared` holds what they have in common. Only the module of the
+command that is called is imported, because some of them need much of the rest.
 """
 
 from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib import import_module
 
 import typer
 
-from nodeport_lab.cli.advise import advise_command
-from nodeport_lab.cli.catalogue import list_command
-from nodeport_lab.cli.check import check_command, diff_command
-from nodeport_lab.cli.compare import compare_command
-from nodeport_lab.cli.doctor import doctor_command
-from nodeport_lab.cli.down import down_command
-from nodeport_lab.cli.execute import exec_command, shell_command
-from nodeport_lab.cli.run import run_command
 from nodeport_lab.cli.shared import INTERRUPTED, MISUSED, err
-from nodeport_lab.cli.status import status_command
-from nodeport_lab.cli.trace import trace_command
-from nodeport_lab.cli.up import up_command
 from nodeport_lab.errors import LabError
 
-_INTERRUPTED = "nodeport-lab: interrupted; nothing was left behind"
 
-app = typer.Typer(
-    help="What does a NetworkPolicy do to NodePort traffic? Ask real packets.",
-    epilog="Example: nodeport-lab run",
-    add_completion=False,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-)
-app.command("run", epilog="Example: nodeport-lab run -d cilium -o policyCIDRMatchMode=nodes")(
-    run_command
-)
-app.command(
-    "trace",
-    epilog="Example: nodeport-lab trace -d cilium --policy ipblock-nodes --from client-a "
-    "--to nodeport:dev-worker2",
-)(trace_command)
-app.command(
-    "exec",
-    context_settings={"allow_interspersed_args": False},
-    epilog="Example: nodeport-lab exec -d calico-iptables --policy ipblock-nodes client-a -- "
-    "curl -m 1 http://dev-worker:30080/",
-)(exec_command)
-app.command("shell", epilog="Example: nodeport-lab shell -d cilium --in node:dev-worker")(
-    shell_command
-)
-app.command(
-    "advise",
-    epilog="Example: nodeport-lab advise -d calico-iptables --policy ipblock-nodes "
-    "--from client-a --to nodeport:dev-worker",
-)(advise_command)
-app.command("up", epilog="Example: nodeport-lab up -d calico-iptables")(up_command)
-app.command("status", epilog="Example: nodeport-lab status")(status_command)
-app.command("down", epilog="Example: nodeport-lab down")(down_command)
-app.command("compare", epilog="Example: nodeport-lab compare results/old results/new")(
-    compare_command
-)
-app.command("check", epilog="Example: kustomize build . | nodeport-lab check -f -")(check_command)
-app.command("diff", epilog="Example: nodeport-lab diff before.yaml after.yaml")(diff_command)
-app.command("list", epilog="Example: nodeport-lab list")(list_command)
-app.command("doctor", epilog="Example: nodeport-lab doctor")(doctor_command)
+@dataclass(frozen=True, slots=True)
+class _Command:
+    """A command: the module and function behind it, and a call of it as an example."""
+
+    module: str
+    function: str
+    example: str
+    passes_on: bool = False  # what follows its arguments, options and all
+
+
+_COMMANDS = {
+    "run": _Command(
+        "run", "run_command", "nodeport-lab run -d cilium -o policyCIDRMatchMode=nodes"
+    ),
+    "trace": _Command(
+        "trace",
+        "trace_command",
+        "nodeport-lab trace -d cilium --policy ipblock-nodes --from client-a "
+        "--to nodeport:dev-worker2",
+    ),
+    "exec": _Command(
+        "execute",
+        "exec_command",
+        "nodeport-lab exec -d calico-iptables --policy ipblock-nodes client-a -- "
+        "curl -m 1 http://dev-worker:30080/",
+        passes_on=True,
+    ),
+    "shell": _Command(
+        "execute", "shell_command", "nodeport-lab shell -d cilium --in node:dev-worker"
+    ),
+    "advise": _Command(
+        "advise",
+        "advise_command",
+        "nodeport-lab advise -d calico-iptables --policy ipblock-nodes --from client-a "
+        "--to nodeport:dev-worker",
+    ),
+    "up": _Command("up", "up_command", "nodeport-lab up -d calico-iptables"),
+    "status": _Command("status", "status_command", "nodeport-lab status"),
+    "down": _Command("down", "down_command", "nodeport-lab down"),
+    "compare": _Command(
+        "compare", "compare_command", "nodeport-lab compare results/old results/new"
+    ),
+    "check": _Command("check", "check_command", "kustomize build . | nodeport-lab check -f -"),
+    "diff": _Command("check", "diff_command", "nodeport-lab diff before.yaml after.yaml"),
+    "list": _Command("catalogue", "list_command", "nodeport-lab list"),
+    "doctor": _Command("doctor", "doctor_command", "nodeport-lab doctor"),
+}
+
+
+def command_line(names: Iterable[str] = _COMMANDS) -> typer.Typer:
+    """The application with some of its commands, or all."""
+    app = typer.Typer(
+        help="What does a NetworkPolicy do to NodePort traffic? Ask real packets.",
+        epilog="Example: nodeport-lab run",
+        add_completion=False,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(_nothing)  # or else a single command would need no name
+    for name in names:
+        command = _COMMANDS[name]
+        module = import_module(f"nodeport_lab.cli.{command.module}")
+        app.command(
+            name,
+            context_settings={"allow_interspersed_args": not command.passes_on},
+            epilog=f"Example: {command.example}",
+        )(getattr(module, command.function))
+    return app
+
+
+def _nothing() -> None:
+    pass
+
 
 _INTERRUPTED = "nodeport-lab: interrupted; nothing was left behind"
 
@@ -74,7 +100,8 @@ def main() -> None:
     try:
         for number in (signal.SIGTERM, signal.SIGHUP):  # they end a command as Ctrl-C does
             signal.signal(number, signal.default_int_handler)
-        app()
+        called = sys.argv[1] if len(sys.argv) > 1 else ""
+        command_line([called] if called in _COMMANDS else _COMMANDS)()
     except LabError as error:
         err.print(f"nodeport-lab: {error}", markup=False, soft_wrap=True)
         sys.exit(MISUSED)

@@ -18,7 +18,7 @@ from nodeport_lab.check import checker
 from nodeport_lab.check.changes import compare
 from nodeport_lab.check.checker import Check, Request
 from nodeport_lab.check.findings import FAILING, Kind, chosen_kinds
-from nodeport_lab.cli.shared import DIFFERS, OptionsOption, err, out, pairs
+from nodeport_lab.cli.shared import DIFFERS, OptionsOption, check_writable, err, out, pairs, write
 from nodeport_lab.dataplanes import DATAPLANES
 from nodeport_lab.errors import LabError
 from nodeport_lab.manifests.users import STANDARD_INPUT, Reading, read_users_files
@@ -171,9 +171,9 @@ def diff_command(  # noqa: PLR0913, PLR0917 - one parameter per option
     before, after = (
         _make(replace(request, reading=reading, remedies=False)) for reading in readings
     )
-    found = compare(before.answers, after.answers)
+    found = compare(before.answers, after.answers, before.bases)
     if json_file is not None:
-        _put(json_file, json.dumps(changes_of_checks.record(found), indent=1) + "\n")
+        write(json_file, json.dumps(changes_of_checks.record(found), indent=1) + "\n")
     (err if piped else out).print(changes_of_checks.render(found), soft_wrap=True)
     if found.changes:
         raise typer.Exit(DIFFERS)
@@ -238,13 +238,10 @@ def _subnets(given: Sequence[str] | None) -> Mapping[str, IPv4Network]:
 
 def _check_files(files: Mapping[str, Path | None]) -> bool:
     """Refuse files that cannot be written; tell whether one of them is standard output."""
-    named = {name: file for name, file in files.items() if file is not None}
-    piped = [name for name, file in named.items() if str(file) == "-"]
+    piped = [name for name, file in files.items() if str(file) == "-"]
     if len(piped) > 1:
         raise LabError(f"{' and '.join(piped)} cannot both go to standard output; name a file")
-    for name, file in named.items():
-        if not file.absolute().parent.is_dir():
-            raise LabError(f"{name}: there is no folder {file.absolute().parent}; create it first")
+    check_writable(files)
     return bool(piped)
 
 
@@ -253,22 +250,15 @@ def _write(made: Check, files: Mapping[str, Path | None], failing: frozenset[Kin
     if (file := files["--json"]) is not None:
         from nodeport_lab.report import check_record  # noqa: PLC0415
 
-        _put(file, json.dumps(check_record.record(made), indent=1) + "\n")
+        write(file, json.dumps(check_record.record(made), indent=1) + "\n")
     if (file := files["--junit"]) is not None:
         from nodeport_lab.report import check_junit  # noqa: PLC0415
 
-        _put(file, check_junit.report(made, failing))
+        write(file, check_junit.report(made, failing))
     if (file := files["--html"]) is not None:
         from nodeport_lab.report import check_page  # noqa: PLC0415
 
-        _put(file, check_page.page(made))
-
-
-def _put(file: Path, text: str) -> None:
-    if str(file) == "-":
-        sys.stdout.write(text)
-    else:
-        file.write_text(text, encoding="utf-8")
+        write(file, check_page.page(made))
 
 
 def _make(request: Request) -> Check:

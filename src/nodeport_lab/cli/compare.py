@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from nodeport_lab import records
-from nodeport_lab.cli.shared import DIFFERS, check_folders, err, out, write
+from nodeport_lab.cli.shared import DIFFERS, check_writable, err, out, write
 from nodeport_lab.errors import LabError
 from nodeport_lab.records import wording
 
@@ -46,7 +46,7 @@ def compare_command(
 
     Exit code 2: no records, or none that can be compared.
     """
-    check_folders({"--json": json_file, "--markdown": markdown_file})
+    check_writable({"--json": json_file, "--markdown": markdown_file})
     found = records.compare(records.read(a), records.read(b), records.role)
     if not found.pairs:
         raise LabError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nodeport_lab.cli.shared import out
 from nodeport_lab.cli.up import NameOption
-from nodeport_lab.testbeds.kind import cluster
+from nodeport_lab.testbeds.kind import existing
 from nodeport_lab.testbeds.kind.venue import DEFAULT_NAME
 
 
@@ -15,7 +15,7 @@ def down_command(name: NameOption = DEFAULT_NAME) -> None:
 
     Exit code 2: it is somebody else's, or the container engine does not answer.
     """
-    removed = cluster.down(name)
+    removed = existing.down(name)
     if removed:
         out.print(f"Removed {', '.join(removed)}.", markup=False, soft_wrap=True)
     else:

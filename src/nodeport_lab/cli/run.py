@@ -17,7 +17,7 @@ from nodeport_lab.cli.shared import (
     DIFFERS,
     OptionsOption,
     TestbedOption,
-    check_folders,
+    check_writable,
     err,
     out,
     pairs,
@@ -105,7 +105,7 @@ def run_command(  # noqa: PLR0913, PLR0917 - one parameter per option
     Exit code 2: wrong use, or something is missing on this machine.
     """
     if print_rbac:
-        _print_rbac(namespace)
+        _print_rbac(namespace, evidence=evidence)
         return
     _check_outputs(json_file, junit_file, record)
     where = Whereabouts(
@@ -153,20 +153,27 @@ def _preview(questions: Sequence[Question], unanswered: Sequence[str], place: Ve
         out.print(f"not run: {reason}", markup=False, soft_wrap=True)
 
 
-def _print_rbac(namespace: str | None) -> None:
+def _print_rbac(namespace: str | None, *, evidence: bool) -> None:
     """The manifests to standard output, what each right is for beside them."""
-    extras = ("read-configuration", "host-network")
-    needed = extras if namespace else ("create-namespace", *extras)
+    needed = (
+        *(() if namespace else ("create-namespace",)),
+        *("read-configuration", "host-network"),
+        *(rights.OF_EVIDENCE if evidence else ()),
+    )
+    left = [extra for extra in rights.EXTRAS if extra not in needed]
     for extra, wanted in (
         ("every run", rights.BASE),
         *((one, rights.EXTRAS[one]) for one in needed),
+        *((f"not included, {one}", rights.EXTRAS[one]) for one in left),
     ):
         for right in wanted:
             err.print(
-                f"{extra}: {', '.join(right.verbs)} {right.resource} ({right.place}) - {right.why}",
+                f"{extra}: {', '.join(right.verbs)} {right.name} ({right.place}) - {right.why}",
                 markup=False,
                 soft_wrap=True,
             )
+    if not evidence:
+        err.print("Add --evidence for the rights of evidence and of Tigera's operator.")
     sys.stdout.write(rights.print_rbac(namespace or rights.NAME, needed))
 
 
@@ -174,7 +181,7 @@ def _check_outputs(json_file: Path | None, junit_file: Path | None, record: Path
     """Refuse what could not be written, before anything runs."""
     if str(json_file) == str(junit_file) == "-":
         raise LabError("--json and --junit cannot both go to standard output; name a file for one")
-    check_folders({"--json": json_file, "--junit": junit_file})
+    check_writable({"--json": json_file, "--junit": junit_file})
     if record is not None:
         records.check_folder(record)
 

@@ -13,7 +13,7 @@ from rich.console import Console
 from nodeport_lab.dataplanes import DATAPLANES
 from nodeport_lab.errors import LabError, UnknownNameError
 from nodeport_lab.model import Pod, Scenario
-from nodeport_lab.venues import TESTBEDS
+from nodeport_lab.testbeds.interface import TESTBEDS
 
 DIFFERS = 1  # a cell is not as documented
 MISUSED = 2  # wrong use, or something missing on this machine
@@ -69,17 +69,28 @@ def pairs(
     return found
 
 
-def check_folders(files: Mapping[str, Path | None]) -> None:
+def check_writable(files: Mapping[str, Path | None]) -> None:
     """Refuse files that could not be written, before anything runs: option -> file.
 
     Raises:
-        LabError: the folder of one does not exist.
+        LabError: the folder of one does not exist, or the file cannot be opened.
     """
     for option, file in files.items():
-        if file is not None and not file.absolute().parent.is_dir():
+        if file is None or str(file) == "-":
+            continue
+        if not file.absolute().parent.is_dir():
             raise LabError(
                 f"{option}: there is no folder {file.absolute().parent}; create it first"
             )
+        is_new = not file.exists()
+        try:
+            file.open("ab").close()
+        except OSError as error:
+            raise LabError(
+                f"{option}: {file} cannot be written ({error.strerror}); name another file"
+            ) from error
+        if is_new:
+            file.unlink()
 
 
 def write(file: Path, text: str) -> None:

@@ -6,7 +6,7 @@ import typer
 
 from nodeport_lab.cli.shared import DIFFERS, out
 from nodeport_lab.cli.up import NameOption, unpinned
-from nodeport_lab.testbeds.kind import cluster
+from nodeport_lab.testbeds.kind import existing
 from nodeport_lab.testbeds.kind.venue import DEFAULT_NAME
 
 
@@ -19,7 +19,7 @@ def status_command(name: NameOption = DEFAULT_NAME) -> None:
 
     Exit code 2: there is none, or the container engine does not answer.
     """
-    found = cluster.status(name)
+    found = existing.status(name)
     asked = found.state.asked
     options = " ".join(f"{option}={value}" for option, value in asked.options.items())
     lines = [f"{name}: {asked.dataplane} {options}", f"kubeconfig: {found.state.kubeconfig}"]

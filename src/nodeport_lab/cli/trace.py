@@ -14,7 +14,7 @@ from nodeport_lab.cli.shared import (
     PolicyOption,
     TestbedOption,
     ToOption,
-    check_folders,
+    check_writable,
     out,
     pairs,
 )
@@ -47,7 +47,7 @@ def trace_command(  # noqa: PLR0913, PLR0917 - one parameter per option
     Shows each translation with its rule, what every policy hook saw and which clause
     matched or did not, and the address that the application logged.
     """
-    check_folders({"--svg": svg_file})
+    check_writable({"--svg": svg_file})
     walked = walk(Errand(dataplane, client, route, policy, pairs(option), testbed), deadline)
     if svg_file is not None:
         from nodeport_lab.report.walk_figure import draw  # noqa: PLC0415 - matplotlib is slow

@@ -16,9 +16,9 @@ from nodeport_lab.dataplanes import find_dataplane
 from nodeport_lab.experiment import suite_scenario
 from nodeport_lab.suites import SUITES
 from nodeport_lab.testbeds.kind import cluster, overrides
-from nodeport_lab.testbeds.kind.cluster import Progress
 from nodeport_lab.testbeds.kind.request import Request
 from nodeport_lab.testbeds.kind.state import State
+from nodeport_lab.testbeds.kind.steps import Progress
 from nodeport_lab.testbeds.kind.venue import DEFAULT_NAME, KindVenue
 
 _PANEL = "Instead of what is pinned"
@@ -95,6 +95,16 @@ def up_command(  # noqa: PLR0913, PLR0917 - one parameter per option
             rich_help_panel=_PANEL,
         ),
     ] = None,
+    calico_registry: Annotated[
+        str | None,
+        typer.Option(
+            "--calico-registry",
+            metavar="REGISTRY",
+            envvar="NODEPORT_LAB_CALICO_REGISTRY",
+            help="Of the images that Calico's operator asks for.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None,
     cni_version: Annotated[
         str | None,
         typer.Option(
@@ -111,6 +121,7 @@ def up_command(  # noqa: PLR0913, PLR0917 - one parameter per option
         typer.Option(
             "--load-images",
             metavar="FILE|IMAGE",
+            envvar="NODEPORT_LAB_LOAD_IMAGES",
             help="An archive, or an image of the local engine, to load into the nodes; may be "
             "repeated.",
             rich_help_panel=_PANEL,
@@ -131,6 +142,7 @@ def up_command(  # noqa: PLR0913, PLR0917 - one parameter per option
         pairs(image, "--image", "curlimages/curl=mirror.example/curl:8.22.0"),
         pairs(manifest, "--manifest", "tigera-operator.yaml=copies/tigera-operator.yaml"),
         pairs(chart, "--chart", "cilium-1.18.12.tgz=copies/cilium-1.18.12.tgz"),
+        calico_registry,
     )
     asked = Request(
         name=name,
@@ -145,8 +157,7 @@ def up_command(  # noqa: PLR0913, PLR0917 - one parameter per option
     try:
         with _shown() as progress:
             made = cluster.up(asked, progress)
-            if cluster.INSTALL in made.steps:  # without a CNI plugin no pod can start
-                made = cluster.deployed(made, progress, lambda: _deploy(name))
+            made = cluster.deployed(made, progress, lambda: _deploy(name))
     except KeyboardInterrupt:
         err.print(
             f"nodeport-lab: interrupted; {cluster.what_is_left(name)}",

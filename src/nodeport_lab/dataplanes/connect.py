@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from ipaddress import IPv4Address
 
 from nodeport_lab.dataplanes.balancing import add_backends
-from nodeport_lab.dataplanes.nftables import Table, elements
+from nodeport_lab.dataplanes.nftables import Table, element_sets
 from nodeport_lab.model import Network, Scenario
 from nodeport_lab.services import ServedPort, outside_addresses, served_ports
 
@@ -71,10 +71,10 @@ def translation_rules(  # noqa: PLR0913, PLR0917 - Services, and where they are 
     if refused:
         table.chain(
             "refuse",
-            [f"ip daddr . meta l4proto . th dport {elements(refused)} reject"],
+            [f"ip daddr . meta l4proto . th dport {some} reject" for some in element_sets(refused)],
             hook=f"type filter hook {hook} priority -110; policy accept",
         )
-    return [f"ip daddr . meta l4proto . th dport vmap {elements(entries)}"] if entries else []
+    return [f"ip daddr . meta l4proto . th dport vmap {some}" for some in element_sets(entries)]
 
 
 def _keys(served: ServedPort, network: Network, node_addresses: Sequence[IPv4Address]) -> list[str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from nodeport_lab.dataplanes.balancing import add_backends
 from nodeport_lab.dataplanes.names import node_mac, return_mark, tunnel_mac
-from nodeport_lab.dataplanes.nftables import Table, elements
+from nodeport_lab.dataplanes.nftables import Table, element_sets, elements
 from nodeport_lab.model import Network, Scenario
 from nodeport_lab.services import Endpoint, ServedPort, outside_addresses, served_ports
 
@@ -40,7 +40,7 @@ def edge_table(scenario: Scenario, network: Network, node: str, *, keep_source: 
         entries += [
             f"{address} . {served.protocol} . {port} : goto {chain}" for address, port in addressed
         ]
-    lookups = [f"ip daddr . meta l4proto . th dport vmap {elements(entries)}"] if entries else []
+    lookups = [f"ip daddr . meta l4proto . th dport vmap {some}" for some in element_sets(entries)]
     table.chain("prerouting", lookups, hook="type nat hook prerouting priority -100; policy accept")
     table.chain(
         "postrouting",

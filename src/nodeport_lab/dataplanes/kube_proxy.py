@@ -10,7 +10,7 @@ keeps the port by which its hops are joined.
 from __future__ import annotations
 
 from nodeport_lab.dataplanes.balancing import add_backends
-from nodeport_lab.dataplanes.nftables import Table, elements, identifier
+from nodeport_lab.dataplanes.nftables import Table, element_sets, identifier
 from nodeport_lab.model import Network, Scenario
 from nodeport_lab.services import ServedPort, outside_addresses, served_ports
 
@@ -105,12 +105,13 @@ def _lookups(  # noqa: PLR0913, PLR0917 - a node's Services and how it treats th
         ]
         if served.port.node_port is not None:
             by_node_port.append(f"{served.protocol} . {served.port.node_port} : goto {chain}")
-    rules = []
-    if by_address:
-        rules.append(f"ip daddr . meta l4proto . th dport vmap {elements(by_address)}")
-    if by_node_port:
-        rules.append(f"{node_port_addresses} meta l4proto . th dport vmap {elements(by_node_port)}")
-    return rules
+    return [
+        *(f"ip daddr . meta l4proto . th dport vmap {some}" for some in element_sets(by_address)),
+        *(
+            f"{node_port_addresses} meta l4proto . th dport vmap {some}"
+            for some in element_sets(by_node_port)
+        ),
+    ]
 
 
 def _internal(table: Table, served: ServedPort, mark: str, everywhere: str, local_only: str) -> str:
@@ -150,6 +151,9 @@ def _refuse_unserved(table: Table, scenario: Scenario, network: Network) -> None
         for hook in ("forward", "output"):
             table.chain(
                 f"REFUSE-{hook}",
-                [f"ip daddr . meta l4proto . th dport {elements(unserved)} reject"],
+                [
+                    f"ip daddr . meta l4proto . th dport {some} reject"
+                    for some in element_sets(unserved)
+                ],
                 hook=f"type filter hook {hook} priority -10; policy accept",
             )

@@ -1,4 +1,4 @@
-"""nftables rulesets as values, and as the text that `nft -f` loads.
+"""nftables rulesets as values, and as the text that nft reads.
 
 A table is built unhooked first and hooked last, in transactions of bounded size: inside
 a user namespace nft cannot enlarge its netlink buffer, and a transaction of some 550
@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 MAX_STATEMENTS = 200  # per transaction; well below the limit, at no measurable cost
 MAX_TEXT = 32 * 1024  # characters per transaction, for statements with large sets
+MAX_ELEMENTS = 16 * 1024  # characters of an anonymous set; a longer list takes several
 MAX_IDENTIFIER = 100  # the kernel takes 255 bytes; longer names are cut and hashed
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]")
@@ -57,19 +58,33 @@ def elements(values: Iterable[object]) -> str:
     return "{ " + ", ".join(dict.fromkeys(str(value) for value in values)) + " }"
 
 
+def element_sets(values: Iterable[str]) -> list[str]:
+    """Elements as anonymous sets of bounded length, one for each rule; none without elements."""
+    sets: list[list[str]] = []
+    size = MAX_ELEMENTS
+    for value in values:
+        if size + len(value) > MAX_ELEMENTS:
+            sets.append([])
+            size = 0
+        sets[-1].append(value)
+        size += len(value)
+    return [elements(some) for some in sets]
+
+
 def transactions(table: Table, *, replaces: str | None = None) -> list[str]:
     """Render a table as `nft -f` inputs, to be loaded in order.
 
     Only the last one hooks the base chains, and, in the same transaction, deletes the
     table named `replaces`: traffic meets the old rules or the new ones, never a mixture.
     """
+    chains = [part for chain in table.chains for part in _split(chain)]
     head = f"table ip {table.name}"
     declared = [f"add table ip {table.name}"]
     declared += [
         f"add set ip {table.name} {name} {{ {declaration}; }}"
         for name, declaration in table.sets.items()
     ]
-    unhooked = [chain for chain in table.chains if not chain.hook]
+    unhooked = [chain for chain in chains if not chain.hook]
     declared += [f"add chain ip {table.name} {chain.name}" for chain in unhooked]
     rules = [
         f"add rule ip {table.name} {chain.name} {rule}"
@@ -77,7 +92,7 @@ def transactions(table: Table, *, replaces: str | None = None) -> list[str]:
         for rule in chain.rules
     ]
     texts = [*_bounded(declared), *_bounded(rules)]
-    hooked = [f"{head} {{", *(_base_chain(chain) for chain in table.chains if chain.hook), "}"]
+    hooked = [f"{head} {{", *(_base_chain(chain) for chain in chains if chain.hook), "}"]
     if replaces is not None:
         hooked.append(f"delete table ip {replaces}")
     texts.append("\n".join(hooked) + "\n")
@@ -97,6 +112,14 @@ def joined(texts: Iterable[str]) -> list[str]:
             size = lines = 0
         size, lines = size + len(text), lines + more
     return found
+
+
+def _split(chain: Chain) -> list[Chain]:
+    """A base chain with long rules leaves them to another chain, loaded before it is hooked."""
+    if not chain.hook or sum(map(len, chain.rules)) <= MAX_ELEMENTS:
+        return [chain]
+    name = f"{chain.name}-rules"
+    return [Chain(name, chain.rules), Chain(chain.name, [f"jump {name}"], chain.hook)]
 
 
 def _bounded(statements: Sequence[str]) -> list[str]:

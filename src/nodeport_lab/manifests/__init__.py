@@ -16,7 +16,7 @@ The way of a manifest: `documents` (YAML) -> `objects` (`fields`: kinds and fiel
 
 from nodeport_lab.manifests.binding import bind_cidrs, cidr_facts
 from nodeport_lab.manifests.cluster import Cluster, read_cluster
-from nodeport_lab.manifests.folder import load_scenario, read_directory
+from nodeport_lab.manifests.folder import load_cluster, load_scenario, read_directory
 from nodeport_lab.manifests.objects import Object, read_objects
 from nodeport_lab.manifests.scenario import ALL_POLICIES, NO_POLICY, build_scenario
 
@@ -28,6 +28,7 @@ __all__ = [
     "bind_cidrs",
     "build_scenario",
     "cidr_facts",
+    "load_cluster",
     "load_scenario",
     "read_cluster",
     "read_directory",

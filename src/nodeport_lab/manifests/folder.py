@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from nodeport_lab.errors import ManifestError, UnknownNameError
-from nodeport_lab.manifests.cluster import read_cluster
+from nodeport_lab.manifests.cluster import Cluster, read_cluster
 from nodeport_lab.manifests.objects import Object, read_objects
 from nodeport_lab.manifests.programs import with_programs
 from nodeport_lab.manifests.scenario import build_scenario
@@ -35,13 +35,22 @@ def load_scenario(
         ManifestError: a manifest is not one that Kubernetes accepts or the lab can use.
         UnknownNameError: there is no such cluster.
     """
+    objects = read_directory(directory, folders)
+    return with_programs(build_scenario(load_cluster(directory, cluster), objects, facts), objects)
+
+
+def load_cluster(directory: Path, cluster: str) -> Cluster:
+    """Read the cluster of a folder of manifests: `kind/CLUSTER.yaml`.
+
+    Raises:
+        ManifestError: it is none that kind accepts or the lab can use.
+        UnknownNameError: there is no such cluster.
+    """
     path = directory / "kind" / f"{cluster}.yaml"
     if path.parent.is_dir() and not path.is_file():
         known = sorted(found.stem for found in path.parent.glob("*.yaml"))
         raise UnknownNameError("cluster", cluster, known)
-    found = read_cluster(_read(path), str(path))
-    objects = read_directory(directory, folders)
-    return with_programs(build_scenario(found, objects, facts), objects)
+    return read_cluster(_read(path), str(path))
 
 
 def read_directory(directory: Path, folders: Sequence[str] = FOLDERS) -> tuple[Object, ...]:

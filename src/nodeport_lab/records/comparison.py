@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from nodeport_lab.model import Observation, Run
 from nodeport_lab.records.files import Record
 
+_RELEASE = ("calico", "cilium")
+
 Role = Callable[[Run, Observation], str | None]
 """Whose address policy saw in a cell of a run; None where that is not known."""
 
@@ -71,7 +73,7 @@ class Comparison:
         pairs: runs that both sides have.
         only_before: runs that only A has.
         only_after: runs that only B has.
-        older: records left out, since their side has a later one of the same subject.
+        older: records left out, since another one of the same subject counts.
     """
 
     pairs: tuple[Pair, ...]
@@ -94,12 +96,23 @@ class Comparison:
 def compare(before: Sequence[Record], after: Sequence[Record], role: Role) -> Comparison:
     """Pair the runs of both sides and compare them cell by cell.
 
+    Of several records of a subject the last counts; on side A the last of the release that side
+    B has, if there is one. So a version that is tried again is held to its own record, and a new
+    one to what was observed last.
+
     Args:
         before: side A.
         after: side B.
         role: names what policy saw.
     """
-    old, new = _latest(before), _latest(after)
+    new = _latest(after)
+    old = _latest(before) | _latest(
+        [
+            one
+            for one in before
+            if (other := new.get(subject(one.run))) and release(one.run) == release(other.run)
+        ]
+    )
     kept = [*old.values(), *new.values()]
     return Comparison(
         pairs=tuple(_pair(old[key], new[key], role) for key in old if key in new),
@@ -112,6 +125,11 @@ def compare(before: Sequence[Record], after: Sequence[Record], role: Role) -> Co
 def subject(run: Run) -> Subject:
     """What a run is about, and by which it is paired."""
     return run.dataplane, tuple(sorted(run.options.items())), run.suite
+
+
+def release(run: Run) -> tuple[str | None, ...]:
+    """The versions that decide about policy, as far as the run has them."""
+    return tuple(run.versions.get(name) for name in _RELEASE)
 
 
 def question(cell: Observation) -> Question:

@@ -26,7 +26,7 @@ def on_terminal(found: Comparison) -> Group:
     for side, records in (("A", found.only_before), ("B", found.only_after)):
         parts += [Text(f"Only in {side}: {_record(record)}") for record in records]
     parts += [
-        Text(f"Left out, as there is a later record of it: {record.file.name}", "dim")
+        Text(f"Left out, as another record of it counts: {record.file.name}", "dim")
         for record in found.older
     ]
     return Group(*parts, Text(closing_line(found)))

@@ -34,6 +34,7 @@ def record(found: Comparison) -> dict[str, Any]:
         ],
         "added": len(found.added),
         "removed": len(found.removed),
+        "bases": dict(found.bases),
     }
 
 
@@ -49,7 +50,8 @@ def _lines(found: Comparison) -> Iterator[Text]:
         for name in one.dataplanes:
             same.setdefault(_words(one, name), []).append(name)
         for (before, after), names in same.items():
-            yield Text(f"  {before} → {after} on {', '.join(names)}")
+            where = ", ".join(f"{name} ({found.bases[name]})" for name in names)
+            yield Text(f"  {before} → {after} on {where}")
     if len(found.changes) > _MOST:
         yield Text(f"and {len(found.changes) - _MOST} more; --json tells all")
     yield Text(

@@ -37,7 +37,7 @@ def report(made: Check, failing: Collection[Kind]) -> str:
     lines = rows(made.answers)
     for name in made.answers:
         own = [(row, row.outcomes[name]) for row in lines if name in row.outcomes]
-        suite = _suite(suites, f"answers of {name}", len(own), 0)
+        suite = _suite(suites, f"answers of {name} ({made.bases[name]})", len(own), 0)
         for row, outcomes in own:
             where = f" ({row.situation})" if row.situation else ""
             title = f"{row.caller} to {row.door}{where}: {' or '.join(outcomes)}"

@@ -52,7 +52,7 @@ def fragment(made: Check, *, timed: bool = True) -> str:
             if (some := [one for one in made.findings if one.kind is kind])
         ],
         meanings=MEANINGS,
-        dataplanes=list(made.answers),
+        bases=made.bases,
         rows=lines[:MOST_ROWS],
         left=max(0, len(lines) - MOST_ROWS),
         symbols=SYMBOLS,

@@ -20,6 +20,7 @@ def record(made: Check) -> dict[str, Any]:
                 "kinds": made.plan.kinds,
                 "complete": made.plan.is_complete,
             },
+            "bases": made.bases,
             "findings": [finding_record(one) for one in made.findings],
         },
     }

@@ -35,7 +35,8 @@ def render(made: Check, *, timed: bool = True) -> Group:
     if remedies:
         parts += [Text(), Text("Policies that were tried with packets", "bold")]
         parts += [Text(f"{one}\n") for one in dict.fromkeys(map(manifests_text, remedies))]
-    parts += [Text(), *table(made.answers), Text(), Text(closing_line(made, timed=timed))]
+    parts += [Text(), *table(made.answers, made.bases), Text()]
+    parts.append(Text(closing_line(made, timed=timed)))
     return Group(*parts)
 
 
@@ -89,8 +90,15 @@ def _findings(some: Sequence[Finding]) -> Iterator[RenderableType]:
         yield Text(f"  and {len(some) - _MOST_FINDINGS} more; --html or --json tells all")
 
 
-def table(answers: Mapping[str, Sequence[Answer]]) -> list[RenderableType]:
-    """The table, uneven lines first where not all of them fit."""
+def table(
+    answers: Mapping[str, Sequence[Answer]], bases: Mapping[str, str]
+) -> list[RenderableType]:
+    """The table, uneven lines first where not all of them fit.
+
+    Args:
+        answers: dataplane -> what it answered.
+        bases: dataplane -> on what that is based.
+    """
     lines = rows(answers, by_node=False)
     shown = lines
     if len(lines) > MOST_ROWS:
@@ -108,7 +116,7 @@ def table(answers: Mapping[str, Sequence[Answer]]) -> list[RenderableType]:
     legend = Text("   ").join(
         Text(marked(outcome), STYLES[outcome]) for outcome in SYMBOLS if outcome in told
     )
-    names = Text("   ".join(f"{number} {name}" for name, number in numbers.items()))
+    names = Text("   ".join(f"{number} {name} ({bases[name]})" for name, number in numbers.items()))
     parts: list[RenderableType] = [names, legend, layout]
     if len(shown) < len(lines):
         left = len(lines) - len(shown)

@@ -28,7 +28,11 @@ def claims_table(statuses: Iterable[ClaimStatus]) -> Table:
         rows=tuple(
             (
                 entry.claim.id,
-                (Cell(entry.claim.sentence, detail=_remarks(entry)), *_standing(entry)),
+                (
+                    Cell(entry.claim.sentence, detail=_remarks(entry)),
+                    _status(entry),
+                    Cell("\n".join(configurations(entry.runs))),
+                ),
             )
             for entry in statuses
         ),
@@ -46,15 +50,16 @@ def ledger_table(statuses: Iterable[ClaimStatus], report: Report, runs: str) -> 
     return Table(
         caption="Every claim, who makes it, and where it stands",
         corner="claim",
-        headings=("what is said", "status", "by configuration", "experiment"),
+        headings=("what is said", "status", "experiment, by configuration"),
         rows=tuple(
             (
                 entry.claim.id,
                 (
                     Cell(entry.claim.sentence, detail=_remarks(entry), links=_said(entry, report)),
-                    *_standing(entry),
+                    _status(entry),
                     Cell(
                         entry.claim.experiment,
+                        detail="\n".join(configurations(entry.runs)),
                         links=tuple((run, f"{runs}/{run}.html") for run in entry.claim.runs),
                     ),
                 ),
@@ -101,14 +106,11 @@ def _remarks(entry: ClaimStatus) -> str:
     return "\n".join(part for part in (remarks, needs) if part)
 
 
-def _standing(entry: ClaimStatus) -> tuple[Cell, Cell]:
-    return (
-        Cell(
-            f"{STATUS_SYMBOLS[entry.status]} {entry.status}",
-            detail=", ".join(entry.basis),
-            kind=str(entry.status),
-        ),
-        Cell("\n".join(configurations(entry.runs))),
+def _status(entry: ClaimStatus) -> Cell:
+    return Cell(
+        f"{STATUS_SYMBOLS[entry.status]} {entry.status}",
+        detail=", ".join(entry.basis),
+        kind=str(entry.status),
     )
 
 

@@ -19,7 +19,7 @@ from nodeport_lab.experiment import suite_scenario
 from nodeport_lab.model import Client, Direction, NetworkPolicy, Observation, Run, Verdict
 from nodeport_lab.remedies import REMEDIES, Remedy, Stage
 from nodeport_lab.report.atlas import Kind, kinds_of
-from nodeport_lab.report.changes import NO_PATH, outcome_cell
+from nodeport_lab.report.changes import NO_PATH
 from nodeport_lab.report.grid import CONTROL, rank
 from nodeport_lab.report.seen import Names, names, seen_name
 from nodeport_lab.report.table import Cell, Note, Table
@@ -104,9 +104,9 @@ def remedy_table(runs: Sequence[Run]) -> Table:
     return Table(
         caption=f"{_title(runs)}: before and after",
         corner="stage",
-        headings=("policy", "who dials what", *dataplanes),
+        headings=("policy", "who dials what", *map(_heading, dataplanes)),
         rows=tuple(
-            (part.stage.name, (Cell(policy), Cell(who), *map(outcome_cell, answers)))
+            (part.stage.name, (Cell(policy), Cell(who), *map(_symbol, answers)))
             for part in parts
             for policy, who, answers in _merged(part, dataplanes, _outcome)
         ),
@@ -127,14 +127,14 @@ def sources_table(runs: Sequence[Run]) -> Table:
     return Table(
         caption=f"{_title(runs)}: whose address arrives",
         corner="stage",
-        headings=("who dials what", *dataplanes),
+        headings=("who dials what", *map(_heading, dataplanes)),
         rows=tuple(
             (part.stage.name, (Cell(who), *map(_arrived, answers)))
             for part in parts
             for _, who, answers in _merged(_without_policy(part), dataplanes, _source)
         ),
         notes=(
-            Note("Before the bar: what the server's policy saw. After it: what the server logged."),
+            Note("What the server's policy saw, and what the server logged where that is another."),
             *(
                 Note("Last, where a proxy told it: X-Forwarded-For, whom the proxy had seen.")
                 for _ in range(any(cell.forwarded_for for one in runs for cell in one.observations))
@@ -312,7 +312,11 @@ def _outcome(_part: Staged, cell: Observation) -> str:
 
 
 def _source(part: Staged, cell: Observation) -> str:
-    return NO_PATH if cell.outcome == NO_PATH else " | ".join(_seen(part, cell))
+    if cell.outcome == NO_PATH:
+        return NO_PATH
+    seen, logged, *told = _seen(part, cell)
+    source = seen if seen == logged else f"{seen}, logged {logged}"
+    return ", told ".join((source, *told))
 
 
 def _told(_part: Staged, cell: Observation) -> str:
@@ -356,14 +360,25 @@ def _words(ways: Sequence[_Way], asked: Sequence[_Way]) -> str:
             (other, one) in ways for other, one in asked if other.who == kind.who and one == target
         )
         targets[kind.who if everywhere else str(kind)][target] = None
-    return "\n".join(
-        f"{who}: {', '.join(sorted(found, key=_near_to_far))}" for who, found in targets.items()
-    )
+    alike: defaultdict[tuple[str, ...], list[str]] = defaultdict(list)
+    for who, found in targets.items():
+        alike[tuple(sorted(found, key=_near_to_far))].append(who)
+    return "\n".join(f"{listed(whos, 'or')}: {', '.join(found)}" for found, whos in alike.items())
 
 
 def _near_to_far(way: str) -> tuple[str, int]:
     target, _, server = way.partition(OF)
     return server, rank(target)
+
+
+def _heading(dataplane: str) -> str:
+    """A dataplane's name on two lines: six of them have to fit beside each other."""
+    return dataplane.replace("-", "-\n", 1)
+
+
+def _symbol(found: Sequence[str]) -> Cell:
+    """Outcomes as their symbols, which a note explains; those that disagree have no colour."""
+    return Cell("".join(SYMBOLS[one] for one in found), kind=found[0] if len(found) == 1 else "")
 
 
 def _arrived(found: Sequence[str]) -> Cell:

@@ -21,6 +21,7 @@ from nodeport_lab.model import (
     Verdict,
 )
 
+TESTBEDS = ("embedded", "kind", "live")
 DEFAULT_DEADLINE = 0.5  # seconds
 
 
@@ -73,8 +74,12 @@ class Testbed(Interface):
     def has(self, client: Client) -> bool:
         """Whether this client is there to call."""
 
-    def facts(self) -> ClusterFacts | None:
-        """What is known of the cluster; None where there is none."""
+    def facts(self, asked: Sequence[Client] = ()) -> ClusterFacts | None:
+        """What is known of the cluster; None where there is none.
+
+        Args:
+            asked: clients that were asked for, and of whom some may not be there.
+        """
 
     def lose_announcer(self) -> str:
         """Let the node die that answers for addresses outside, and the next take over.

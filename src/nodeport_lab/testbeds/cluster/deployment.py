@@ -35,6 +35,9 @@ NAME_LABEL = "kubernetes.io/metadata.name"
 ENFORCE = "pod-security.kubernetes.io/enforce"
 """Label of a namespace: the Pod Security Standard that admission holds pods to."""
 
+CURL = "curl"
+"""The container of a server by which it can call."""
+
 Manifest = dict[str, Any]
 NodePorts = Mapping[tuple[Protocol, int], int]
 """Protocol and node port of the manifests -> the one that the cluster has allocated."""
@@ -203,6 +206,18 @@ def pod_manifest(
         },
         "spec": spec,
     }
+
+
+def calling_container(pod: Pod, objects: Iterable[Object]) -> str | None:
+    """The container of a pod that has curl: of one that serves nothing, its first.
+
+    Returns:
+        its name; None for a server without a container called `curl`.
+    """
+    containers = [str(one["name"]) for one in _pod_spec(pod, objects)["containers"]]
+    if not pod.ports:
+        return containers[0]
+    return CURL if CURL in containers else None
 
 
 def service_manifest(service: Service, objects: Iterable[Object], site: Site) -> Manifest:

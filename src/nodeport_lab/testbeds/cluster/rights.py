@@ -40,6 +40,11 @@ class Right:
     place: str = OWN
     group: str = ""
 
+    @property
+    def name(self) -> str:
+        """The resource with its group, as kubectl names it."""
+        return f"{self.resource}.{self.group}" if self.group else self.resource
+
 
 _ALL = ("create", "delete", "get", "list", "patch")
 
@@ -90,6 +95,10 @@ EXTRAS: Mapping[str, tuple[Right, ...]] = {
 }
 """What a run can use besides, by name; without them it knows less. Those of the operator
 are for clusters where Tigera's operator has installed Calico, in calico-system."""
+
+
+OF_EVIDENCE = ("node-evidence", "node-evidence-operator", "read-operator")
+"""Extras in the namespaces of CNIs; a role in one that a cluster lacks cannot be created."""
 
 
 def rights(extras: Iterable[str]) -> tuple[Right, ...]:

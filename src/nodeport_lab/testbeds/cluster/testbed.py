@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Network
@@ -37,6 +37,7 @@ from nodeport_lab.testbeds.cluster.deployment import (
     Manifest,
     Site,
     allocated,
+    calling_container,
     fit,
     node_ports,
     pod_manifest,
@@ -133,6 +134,8 @@ class Surroundings:
         service_cidr: subnet of the cluster IPs; None: unknown.
         versions: component -> version.
         external: whether this machine calls as the client `external`.
+        on_node: node of the cluster -> the command that runs another one there, outside of
+            any pod; None: there is none.
         known: what was found out, and what was not and why.
         other_policies: policies that are there already and may have a say.
     """
@@ -143,6 +146,7 @@ class Surroundings:
     service_cidr: IPv4Network | None
     versions: Mapping[str, str]
     external: bool = False
+    on_node: Callable[[str], Sequence[str]] | None = None
     known: Mapping[str, Fact] = field(default_factory=dict)
     other_policies: tuple[str, ...] = ()
 
@@ -229,18 +233,40 @@ class ClusterTestbed:
         self._leave()
 
     def has(self, client: Client) -> bool:
-        """Pods that declare no port have curl; this machine calls where the venue says so."""
-        if client.kind is ClientKind.EXTERNAL:
-            return client.name == "external" and self._surroundings.external
-        keys = {pod.key for pod in self.scenario.pods if not pod.ports}
-        return client.pod is not None and client.pod.key in keys
+        """Whether it can call; see `_absence`."""
+        return self._absence(client) is None
 
     def lose_announcer(self) -> str:
         """See Testbed: a cluster's nodes are left alone."""
         raise TestbedError(_NO_LOSS)
 
-    def facts(self) -> ClusterFacts:
-        """What is known of the cluster, and how fast each policy was enforced."""
+    def _absence(self, client: Client) -> str | None:
+        """Why a client cannot call; None: it can."""
+        around = self._surroundings
+        if client.kind is ClientKind.EXTERNAL:
+            if client.name != "external":
+                return "no machine behind a router is at hand"
+            return None if around.external else "this machine does not reach the nodes"
+        if client.kind is ClientKind.HOST:
+            inside = around.on_node is not None and client.node in self._site.nodes
+            return None if inside else "no program can be run on a node itself"
+        if client.pod is None or client.pod.key not in {pod.key for pod in self.scenario.pods}:
+            return "its pod is not there"
+        return None if self._container(client.pod) else "no container beside it has curl"
+
+    def _container(self, pod: Pod) -> str | None:
+        """Where curl runs; of a canary, which no manifest describes, in its first container."""
+        if (CANARY, "client") in pod.labels:
+            return None
+        return calling_container(pod, self._objects)
+
+    def facts(self, asked: Sequence[Client] = ()) -> ClusterFacts:
+        """What is known of the cluster, who did not call, and how fast policies were enforced."""
+        absent = [
+            f"{client.name} does not call, since {reason}"
+            for client in asked
+            if (reason := self._absence(client))
+        ]
         known = self._surroundings.known
         unread = self._witness.unknown() if self._witness else {}
         return ClusterFacts(
@@ -253,7 +279,7 @@ class ClusterTestbed:
             },
             enforced_after_ms=dict(self._enforced_after),
             canaries=self._canaries,
-            left_out=self._left_out,
+            left_out=(*self._left_out, *absent),
             other_policies=self._surroundings.other_policies,
             evidence=dict(self._evidence),
         )
@@ -393,8 +419,12 @@ class ClusterTestbed:
         self, client: Client, targets: Sequence[Target], command: Sequence[str], deadline: float
     ) -> list[Attempt]:
         """Run one command where its client is; whatever fails besides traffic is an error."""
+        around = self._surroundings
+        if client.kind is ClientKind.HOST and around.on_node is not None:
+            node = self._site.nodes[str(client.node)].name
+            return _run_here(targets, [*around.on_node(node), *command], deadline, f"node {node}")
         if client.pod is None:
-            return _run_here(targets, command, deadline)
+            return _run_here(targets, command, deadline, "this machine")
         return self._run_in(client.pod, targets, command, deadline)
 
     def _run_in(
@@ -403,7 +433,11 @@ class ClusterTestbed:
         namespace = self._site.namespaces[pod.namespace]
         try:
             ended = self._connection.execute(
-                namespace, pod.name, command, deadline=deadline + EXEC_OVERHEAD
+                namespace,
+                pod.name,
+                command,
+                container=self._container(pod),
+                deadline=deadline + EXEC_OVERHEAD,
             )
         except TestbedError as error:
             return curl.read(targets, "", "", f"exec in {namespace}/{pod.name} failed: {error}")
@@ -518,8 +552,10 @@ def _source_ports() -> Iterator[int]:
     return itertools.cycle([*some[start:], *some[:start]])
 
 
-def _run_here(targets: Sequence[Target], command: Sequence[str], deadline: float) -> list[Attempt]:
-    """Run one command on this machine, as the client outside of the cluster."""
+def _run_here(
+    targets: Sequence[Target], command: Sequence[str], deadline: float, where: str
+) -> list[Attempt]:
+    """Run one command on this machine, which may lead to a node of its own."""
     try:
         ended = subprocess.run(  # noqa: S603 - our own command, no shell
             command,
@@ -529,7 +565,7 @@ def _run_here(targets: Sequence[Target], command: Sequence[str], deadline: float
             timeout=deadline + EXEC_OVERHEAD,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        return curl.read(targets, "", "", f"curl on this machine failed: {error}")
+        return curl.read(targets, "", "", f"curl on {where} failed: {error}")
     return curl.read(targets, ended.stdout, ended.stderr, None)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from nodeport_lab.dataplanes import Dataplane
 from nodeport_lab.errors import LabError, PrerequisiteError, UnknownNameError
 from nodeport_lab.locations import manifests_directory
-from nodeport_lab.manifests import Object, load_scenario, read_directory
+from nodeport_lab.manifests import Object, build_scenario, load_cluster, read_directory
 from nodeport_lab.manifests.documents import Field
 from nodeport_lab.manifests.labels import read_selector
 from nodeport_lab.model import Client, Pod, Protocol, Scenario
@@ -98,6 +98,7 @@ class ClusterVenue:
         external: bool,
         begin: Callable[[Connection], AbstractContextManager[Hands]] = Ownership,
         evidence: bool = False,
+        on_node: Callable[[str], Sequence[str]] | None = None,
     ) -> None:
         """Describe the venue; the cluster is not asked anything yet.
 
@@ -109,6 +110,7 @@ class ClusterVenue:
             external: whether this machine reaches the nodes, and calls as `external`.
             begin: hands for one run; leaving them deletes whatever is left of it.
             evidence: whether the CNI's pods on the nodes are asked what policy saw.
+            on_node: see `Surroundings`.
         """
         self.name = name
         self._connect = connect
@@ -117,6 +119,7 @@ class ClusterVenue:
         self._keep_addresses = keep_addresses
         self._external = external
         self._evidence = evidence
+        self._on_node = on_node
         self._objects: dict[tuple[str, str, str], Object] = {}
 
     # --- what the cluster is ----------------------------------------------------------
@@ -192,13 +195,14 @@ class ClusterVenue:
             PrerequisiteError: a policy needs a subnet that is not known.
         """
         directory = manifests_directory()
-        plain = load_scenario(directory, cluster, folders=folders)
-        for found in read_directory(directory, folders):
+        described, objects = load_cluster(directory, cluster), read_directory(directory, folders)
+        for found in objects:
             self._objects[found.kind, found.namespace, found.name] = found
+        plain = build_scenario(described, objects)
         map_nodes(plain, self.nodes, self._choices.nodes)  # refuses early
         known = {name: fact.value for name, fact in self.subnets.items() if fact.value is not None}
         try:
-            bound = load_scenario(directory, cluster, known, folders)
+            bound = build_scenario(described, objects, known)
         except LabError as error:
             unknown = [
                 f"{name}: {fact.source}" for name, fact in self.subnets.items() if not fact.value
@@ -272,8 +276,7 @@ class ClusterVenue:
         namespace = self._choices.namespace
         extras = () if namespace else ("create-namespace",)
         rights.check(self.connection, namespace, extras)
-        if namespace:
-            self._existing(namespace)
+        _ = self._labels  # refuses a namespace that is not there
         with self._begin(self.connection) as hands:
             made: dict[str, str] = {}
 
@@ -311,7 +314,6 @@ class ClusterVenue:
         fitting, left_out = fit(scenario, site)
         lines = []
         if self._choices.namespace:
-            self._existing(self._choices.namespace)
             self._check_namespace(scenario, self._choices.namespace)
         else:
             for name in used_namespaces(fitting):
@@ -361,9 +363,20 @@ class ClusterVenue:
         nodes = {node.name: site.nodes[node.name].name for node in scenario.nodes}
 
         def address_of(client: Client) -> IPv4Address | None:
-            return testbed().network.pods.get(client.pod.key) if client.pod else None
+            if client.pod is not None:
+                return testbed().network.pods.get(client.pod.key)
+            node = site.nodes.get(client.node) if client.node else None
+            return node.address if node else None
 
-        return DecisionWitness(Evidence(self.connection, dataplane.name, nodes, address_of))
+        masquerades = frozenset(
+            str(address)
+            for node in self.nodes
+            for address in (node.address, node.tunnel)
+            if address is not None
+        )
+        return DecisionWitness(
+            Evidence(self.connection, dataplane.name, nodes, address_of, masquerades)
+        )
 
     def _known(self, dataplane: Dataplane) -> dict[str, Fact]:
         return {"dataplane": self.dataplane, **self.subnets, **self._detected(dataplane)}
@@ -395,12 +408,7 @@ class ClusterVenue:
             return self._choices.host_network
         if namespace is None:
             return True  # the namespace will be made for it
-        try:
-            found = self.connection.find("v1", "Namespace", namespace)
-        except ClusterError:
-            return False
-        labels = ((found or {}).get("metadata") or {}).get("labels") or {}
-        return labels.get(ENFORCE) == "privileged"
+        return self._labels.get(ENFORCE) == "privileged"
 
     def _surroundings(self, site: Site, dataplane: Dataplane) -> Surroundings:
         subnets = {
@@ -420,22 +428,33 @@ class ClusterVenue:
             subnets["services"],
             self.versions,
             self._external,
+            self._on_node,
             self._known(dataplane),
             tuple(self._other_policies()),
         )
 
-    def _existing(self, namespace: str) -> None:
+    @cached_property
+    def _labels(self) -> Mapping[str, str]:
+        """Labels of the namespace that was given; none where it may not be seen.
+
+        Raises:
+            PrerequisiteError: it is not there.
+        """
+        namespace = self._choices.namespace
+        if namespace is None:
+            return {}
         try:
             found = self.connection.find("v1", "Namespace", namespace)
         except ClusterError as error:
             if error.status != 403:  # noqa: PLR2004 - forbidden: it cannot be seen, and may exist
                 raise
-            return
+            return {}
         if found is None:
             raise PrerequisiteError(
                 f"there is no namespace {namespace} in this cluster; create it, or leave "
                 "--namespace out"
             )
+        return found["metadata"].get("labels") or {}
 
     def _check_namespace(self, scenario: Scenario, namespace: str) -> None:
         """Refuse a namespace in which someone else's policies select our pods.
@@ -466,15 +485,12 @@ class ClusterVenue:
             for key, value in one.labels
             if key != NAME_LABEL
         }
-        if wanted:
-            found = self.connection.find("v1", "Namespace", namespace) or {}
-            labels = (found.get("metadata") or {}).get("labels") or {}
-            missing = {key for key, value in wanted.items() if labels.get(key) != value}
-            if missing:
-                raise PrerequisiteError(
-                    f"namespace {namespace} lacks the labels {', '.join(sorted(missing))} of the "
-                    "scenario's; leave --namespace out, so that the lab creates one"
-                )
+        missing = {key for key, value in wanted.items() if self._labels.get(key) != value}
+        if missing:
+            raise PrerequisiteError(
+                f"namespace {namespace} lacks the labels {', '.join(sorted(missing))} of the "
+                "scenario's; leave --namespace out, so that the lab creates one"
+            )
 
     @staticmethod
     def _make_namespaces(

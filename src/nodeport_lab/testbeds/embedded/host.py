@@ -1,9 +1,10 @@
 """The process that owns a lab: every namespace, socket and rule of it.
 
-Started by `lab.py` inside new user, network, mount and pid namespaces, as the first
-process of the latter: when it ends, the kernel ends everything else in there. It reads
-one JSON request per line from a socket, answers each with one line, and ends when the
-socket is closed. It knows about packets and rulesets; not about policies or verdicts.
+`hall.py` starts the first one inside new user, network, mount and pid namespaces, as the
+first process of the latter: when it ends, the kernel ends everything else in there. It
+copies itself for each lab that it is asked for. A copy reads one JSON request per line from
+a socket, answers each with one line, and ends when the socket is closed. It knows about
+packets and rulesets; not about policies or verdicts.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import asyncio
 import json
 import os
 import resource
+import select
 import signal
 import socket
 import subprocess
@@ -223,6 +225,34 @@ async def _read(reader: asyncio.StreamReader, requests: asyncio.Queue[dict[str, 
     os._exit(0)
 
 
+def receive(control: socket.socket) -> None:
+    """Start a lab for each socket received; return when the owner, or the last lab, is gone."""
+    labs: list[int] = []  # descriptors of their processes
+    while True:
+        ready, _, _ = select.select([control.fileno(), *labs], [], [])
+        if control.fileno() in ready:  # first: a lab that is asked for keeps the hall running
+            asked, descriptors, _, _ = socket.recv_fds(control, 1, 1)
+            if not asked:
+                return
+            pid = os.fork()
+            if not pid:
+                control.close()
+                for lab in labs:
+                    os.close(lab)
+                namespaces.separate_mounts()
+                asyncio.run(answer_requests(socket.socket(fileno=descriptors[0])))
+                return
+            os.close(descriptors[0])
+            labs.append(os.pidfd_open(pid))
+            continue
+        for lab in ready:
+            os.waitid(os.P_PIDFD, lab, os.WEXITED)
+            os.close(lab)
+            labs.remove(lab)
+        if not labs:
+            return
+
+
 def main() -> None:
     """Serve on the descriptor given as the only argument."""
     # A handler of our own, not SIG_IGN: Ctrl-C then leaves the host alone, but ends what
@@ -230,7 +260,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, lambda *_: None)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    asyncio.run(answer_requests(socket.socket(fileno=int(sys.argv[1]))))
+    receive(socket.socket(fileno=int(sys.argv[1])))
 
 
 if __name__ == "__main__":

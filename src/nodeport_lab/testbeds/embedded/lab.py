@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import json
 import socket
-import subprocess
-import sys
-import tempfile
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
 from nodeport_lab.errors import TestbedError
-from nodeport_lab.testbeds.embedded.preflight import isolation
-
-_HOST_MODULE = "nodeport_lab.testbeds.embedded.host"
-_GRACE = 5.0  # seconds for the kernel to end the processes of a lab
+from nodeport_lab.testbeds.embedded import hall
 
 
 class Lab:
@@ -33,20 +28,8 @@ class Lab:
         Raises:
             PrerequisiteError: this machine cannot run a lab.
         """
-        command = isolation()
-        ours, theirs = socket.socketpair()
-        self._complaints = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed in close()
-        quiet = None if terminal else subprocess.DEVNULL
-        with theirs:
-            self._process = subprocess.Popen(  # noqa: S603 - this very interpreter
-                [*command, sys.executable, "-m", _HOST_MODULE, str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
-                stdin=quiet,
-                stdout=quiet,
-                stderr=None if terminal else self._complaints,
-            )
-        self._socket = ours
-        self._answers = ours.makefile("rb")
+        self._hall, self._socket = hall.enter(terminal=terminal)
+        self._answers = self._socket.makefile("rb")
 
     def __enter__(self) -> Self:
         """Nothing to do: a lab runs from the moment it is made."""
@@ -63,8 +46,8 @@ class Lab:
 
     @property
     def pid(self) -> int:
-        """Process id of the lab's outermost process."""
-        return self._process.pid
+        """Process id of the outermost process, which other labs may share."""
+        return self._hall.pid
 
     def request(self, operation: str, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
         """Have the host do something and wait for its answer.
@@ -76,7 +59,7 @@ class Lab:
         try:
             self._socket.sendall(message.encode() + b"\n")
             line = self._answers.readline()
-        except OSError:
+        except (OSError, ValueError):  # the latter: another thread closed the lab meanwhile
             line = b""
         if not line:
             raise TestbedError(
@@ -93,16 +76,11 @@ class Lab:
 
     def close(self) -> None:
         """End the lab; the kernel removes its namespaces, links and rules."""
+        with suppress(OSError):  # the other end is gone already
+            self._socket.shutdown(socket.SHUT_RDWR)  # a thread that waits for an answer gets none
         self._answers.close()
-        self._socket.close()
-        try:
-            self._process.wait(_GRACE)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._complaints.close()
+        self._hall.leave(self._socket)
 
     def _last_words(self) -> str:
-        self._complaints.seek(0)
-        lines = self._complaints.read().strip().splitlines()
-        return f" ({lines[-1]})" if lines else ""
+        words = self._hall.last_words()
+        return f" ({words})" if words else ""

@@ -1,6 +1,6 @@
-"""Network namespaces held by file descriptors.
+"""Namespaces; network namespaces are held by file descriptors.
 
-A namespace exists for as long as something refers to it. These are referred to by
+A network namespace exists for as long as something refers to it. These are referred to by
 descriptors of one process alone, so the kernel removes them all when it dies, for
 whatever reason.
 """
@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+_CLONE_NEWNS = 0x00020000
 _CLONE_NEWNET = 0x40000000
 _libc = ctypes.CDLL(None, use_errno=True)  # os.setns and os.unshare came with Python 3.12
 
@@ -35,6 +36,11 @@ def create() -> int:
 def enter(namespace: int) -> None:
     """Move this thread into a network namespace."""
     _check(_libc.setns(namespace, _CLONE_NEWNET))
+
+
+def separate_mounts() -> None:
+    """Give this process mounts of its own, as they are now."""
+    _check(_libc.unshare(_CLONE_NEWNS))
 
 
 @contextmanager

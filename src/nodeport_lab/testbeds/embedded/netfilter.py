@@ -10,6 +10,7 @@ import ctypes
 import json
 import subprocess
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache
 from typing import Any
@@ -18,6 +19,7 @@ from nodeport_lab.testbeds.embedded import namespaces
 from nodeport_lab.testbeds.embedded.processes import find_program
 
 LIBRARY = "libnftables.so.1"
+AT_ONCE = 8  # threads that load rulesets; more save no time
 _JSON = 1 << 4  # NFT_CTX_OUTPUT_JSON of nftables/libnftables.h
 
 
@@ -34,17 +36,23 @@ def has_library() -> bool:
 
 
 def load(opened: Mapping[str, int], rulesets: Mapping[str, Sequence[str]]) -> None:
-    """Load rulesets, each namespace's texts in order; what is refused ends it.
+    """Load rulesets, many namespaces at the same time, each one's texts in order.
+
+    In threads: most of the time the kernel waits for its own packet paths to take notice.
 
     Raises:
         OSError: one was refused; the message holds nftables' own.
     """
-    for name, texts in rulesets.items():
-        for text in texts:
+
+    def load_one(name: str) -> None:
+        for text in rulesets[name]:
             try:
                 _run(opened[name], text)
             except OSError as error:
                 raise OSError(f"nft in {name}: {error}") from error
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        list(pool.map(load_one, rulesets))
 
 
 def set_elements(namespace: int, table: str) -> dict[str, list[list[Any]]]:

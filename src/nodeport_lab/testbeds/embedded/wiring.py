@@ -1,7 +1,13 @@
 """Cables: from the plan of a lab to namespaces, links, addresses and routes.
 
 Pods are wired as Calico wires them: a /32 address, a default route by way of
-169.254.1.1, and proxy ARP on the node's end of the veth pair. Nodes share a bridge.
+169.254.1.1, and one hardware address for the node's end of every veth pair. Nodes share a
+bridge.
+
+Neighbours are told, not asked for by ARP. The kernel remembers 1,024 neighbours at most in
+all namespaces together (gc_thresh3), which 500 pods exceed, and what finds no room is not
+sent. Permanent ones do not count since Linux 5.0: `neigh_alloc` in net/core/neighbour.c,
+`exempt_from_gc`.
 """
 
 from __future__ import annotations
@@ -21,6 +27,9 @@ from nodeport_lab.testbeds.embedded.plan import Machine, NodeCable, Plan, PodCab
 
 POD_GATEWAY = "169.254.1.1"
 _BRIDGE = "nodes"
+_BRIDGE_MAC = "02:00:00:00:ff:01"
+_VETH_MAC = "ee:ee:ee:ee:ee:ee"  # as Calico's; each veth pair is a network of its own
+_POD_MAC = "02:00:00:00:ff:02"
 _SWITCH = "switch"
 _REQUIRED = {"vxlan": {"vxlan_id": 1, "vxlan_port": 4789}}
 _VXLAN_ID = 4096
@@ -121,13 +130,14 @@ def _take(netlink: IPRoute, eth0: int, address: str, own: str) -> None:
 def _wire_switch(netlink: IPRoute, plan: Plan, made: Mapping[str, int]) -> None:
     """The nodes' network, which is also the router to machines that are not on it."""
     _up(netlink, "lo")
-    netlink.link("add", ifname=_BRIDGE, kind="bridge", br_stp_state=0)
+    netlink.link("add", ifname=_BRIDGE, kind="bridge", br_stp_state=0, address=_BRIDGE_MAC)
     bridge = _index(netlink, _BRIDGE)
     netlink.addr("add", index=bridge, address=plan.gateway, prefixlen=plan.prefix_length)
     netlink.link("set", index=bridge, state="up")
     for number, node in enumerate(plan.nodes):
         port = _plug(netlink, f"node{number}", made[node.namespace])
         netlink.link("set", index=port, master=bridge, state="up")
+        _tell(netlink, bridge, node.address, node.mac)
     for number, machine in enumerate(plan.outside):
         port = _plug(netlink, f"outside{number}", made[machine.namespace])
         if machine.router is None:
@@ -145,6 +155,11 @@ def _plug(netlink: IPRoute, name: str, namespace: int) -> int:
     return _index(netlink, name)
 
 
+def _tell(netlink: IPRoute, link: int, address: str, mac: str) -> None:
+    """Name a neighbour's hardware address for good."""
+    netlink.neigh("add", dst=address, lladdr=mac, ifindex=link, state="permanent")
+
+
 def _wire_node(netlink: IPRoute, plan: Plan, node: NodeCable, made: Mapping[str, int]) -> None:
     _up(netlink, "lo")
     eth0 = _index(netlink, "eth0")
@@ -152,20 +167,19 @@ def _wire_node(netlink: IPRoute, plan: Plan, node: NodeCable, made: Mapping[str,
     netlink.link("set", index=eth0, address=node.mac, state="up")
     for address in node.announced:
         _take(netlink, eth0, address, node.address)
-    # Without a route that covers 169.254.1.1 by way of another interface, proxy ARP is silent.
     netlink.route("add", dst="default", gateway=plan.gateway)
+    _tell(netlink, eth0, plan.gateway, _BRIDGE_MAC)
     for pod in node.pods:
         veth = _plug(netlink, pod.interface, made[pod.namespace])
-        netlink.link("set", index=veth, state="up")
-        Path(f"/proc/sys/net/ipv4/conf/{pod.interface}/proxy_arp").write_text("1")
-        # The kernel would otherwise answer up to 0.8 s late.
-        Path(f"/proc/sys/net/ipv4/neigh/{pod.interface}/proxy_delay").write_text("0")
+        netlink.link("set", index=veth, address=_VETH_MAC, state="up")
+        _tell(netlink, veth, pod.address, _POD_MAC)
         netlink.route("add", dst=pod.address, dst_len=32, oif=veth, scope="link")
     others = [other for other in plan.nodes if other.namespace != node.namespace]
     # Marked replies go back where they came from, also those to an address of this node.
     netlink.rule("add", priority=_LOCAL_PRIORITY, table=_LOCAL_TABLE)
     netlink.rule("delete", priority=0, table=_LOCAL_TABLE)
     for other in others:
+        _tell(netlink, eth0, other.address, other.mac)
         table = _FIRST_TABLE + other.return_mark
         netlink.rule(
             "add", priority=_MARKED_PRIORITY, fwmark=other.return_mark, fwmask=0xFFFF, table=table
@@ -204,7 +218,7 @@ def _wire_tunnel(
         if plan.tunnel_kind == "vxlan":
             gateway = other.tunnel or other.address
             mac = other.tunnel_mac
-            netlink.neigh("add", dst=gateway, lladdr=mac, ifindex=index, state="permanent")
+            _tell(netlink, index, gateway, mac)
             netlink.fdb("append", ifindex=index, lladdr=mac, dst=other.address)
         netlink.route("add", dst=other.pod_cidr, gateway=gateway, oif=index, flags="onlink")
 
@@ -221,7 +235,8 @@ def _wire_pod(netlink: IPRoute, pod: PodCable) -> None:
     _up(netlink, "lo")
     eth0 = _index(netlink, "eth0")
     netlink.addr("add", index=eth0, address=pod.address, prefixlen=32)
-    netlink.link("set", index=eth0, state="up")
+    netlink.link("set", index=eth0, address=_POD_MAC, state="up")
+    _tell(netlink, eth0, POD_GATEWAY, _VETH_MAC)
     netlink.route("add", dst=POD_GATEWAY, dst_len=32, oif=eth0, scope="link")
     netlink.route("add", dst="default", gateway=POD_GATEWAY, oif=eth0)
 

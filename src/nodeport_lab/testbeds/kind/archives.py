@@ -2,8 +2,9 @@
 
 kind gives an archive to `ctr images import` on each node. Names are those of containerd's
 importer (core/images/archive/importer.go and reference.go): of an archive in OCI layout the
-annotation `io.containerd.image.name` of each entry of its index, of one in Docker's older form
-the tags of `manifest.json`. A digest is a name like any other: an image that was saved by its
+annotation `io.containerd.image.name` of each entry of its index, or
+`org.opencontainers.image.ref.name` where that is a whole reference, and of one in Docker's older
+form the tags of `manifest.json`. A digest is a name like any other: an image that was saved by its
 tag has no name with a digest, and a kubelet that is asked for the digest does not find it.
 """
 
@@ -18,7 +19,7 @@ from typing import Any
 from nodeport_lab.errors import PrerequisiteError
 from nodeport_lab.testbeds.cluster.images import normal, parts
 
-_NAME = "io.containerd.image.name"
+_NAME, _REF = "io.containerd.image.name", "org.opencontainers.image.ref.name"
 _LAYOUT, _INDEX, _MANIFEST = "oci-layout", "index.json", "manifest.json"
 
 
@@ -38,8 +39,8 @@ def read(file: Path) -> frozenset[str]:
         found = frozenset(map(normal, _named(members)))
     except (OSError, tarfile.TarError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise PrerequisiteError(
-            f"{file} is no archive of images ({error}); make one with: docker image save IMAGE "
-            "--output FILE"
+            f"{file} is no archive of images, in OCI layout or as Docker saves them; make one "
+            "with: docker image save IMAGE --output FILE"
         ) from error
     if not found:
         raise PrerequisiteError(
@@ -75,9 +76,10 @@ def _named(members: dict[str, bytes]) -> Iterator[str]:
     if _LAYOUT in members:
         index: dict[str, Any] = json.loads(members[_INDEX])
         for one in index["manifests"]:
-            name = (one.get("annotations") or {}).get(_NAME, "")
-            digest = parts(name)[2]
-            if name and digest in {"", one["digest"]}:
+            notes = one.get("annotations") or {}
+            name = notes.get(_NAME) or notes.get(_REF) or ""
+            whole = set(name) & set("/:@")  # a tag alone gets a name that nobody asks for
+            if whole and parts(name)[2] in {"", one["digest"]}:
                 yield name
         return
     for one in json.loads(members[_MANIFEST]):

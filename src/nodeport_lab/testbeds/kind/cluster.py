@@ -1,16 +1,12 @@
-"""The life of a cluster: up, status, down; what it did not make it leaves alone."""
+"""Making a cluster: from nothing, or from wherever an earlier `up` has come."""
 
 from __future__ import annotations
 
 import dataclasses
-import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
 
 import yaml
 
@@ -29,65 +25,24 @@ from nodeport_lab.testbeds.kind import (
     state,
 )
 from nodeport_lab.testbeds.kind.engine import Engine
+from nodeport_lab.testbeds.kind.existing import Connect, connect, lacking, not_ours
 from nodeport_lab.testbeds.kind.images import Images
 from nodeport_lab.testbeds.kind.request import Plan, Request
 from nodeport_lab.testbeds.kind.state import State
-
-CHECK, CREATE, LOAD, INSTALL, WAIT, DEPLOY = (
-    "check",
-    "create nodes",
-    "load images",
-    "install CNI",
-    "wait until ready",
-    "deploy workloads",
+from nodeport_lab.testbeds.kind.steps import (
+    CHECK,
+    CREATE,
+    DEPLOY,
+    INSTALL,
+    LOAD,
+    WAIT,
+    Progress,
+    timed,
 )
-"""The steps of `up`, in their order; what is deployed is the caller's to say."""
 
 _CREATE_WITHIN = 900.0  # seconds; a node image is about 1 GB, and may have to be pulled
-_DELETE_WITHIN = 300.0
 _LOAD_WITHIN = 600.0
 _READY_WITHIN = 900.0
-_PATIENT = 60.0  # seconds for one request; a new API server can be slow
-
-Connect = Callable[[Path, str], Connection]
-
-
-class Progress(Protocol):
-    """Is told how far it has come."""
-
-    def __call__(self, step: str, said: str | None = None, seconds: float | None = None) -> None:
-        """Hear of a step: that it begins, what it waits for, or how long it took.
-
-        Args:
-            step: its name.
-            said: what it waits for.
-            seconds: how long it took; None: it has not ended.
-        """
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """A cluster as it is.
-
-    Attributes:
-        state: what is remembered of it.
-        nodes: node -> whether it runs; of the engine.
-        ready: whether everything runs; None: not to be learned.
-        said: what is amiss, in words; None: nothing.
-    """
-
-    state: State
-    nodes: dict[str, bool]
-    ready: bool | None
-    said: str | None
-
-
-def connect(kubeconfig: Path, context: str) -> Connection:
-    """A connection with the cluster's own kubeconfig."""
-    return Connection(kubeconfig, context, timeout=_PATIENT)
-
-
-# --- up -------------------------------------------------------------------------------
 
 
 def up(asked: Request, progress: Progress, *, opened: Connect = connect) -> State:
@@ -122,7 +77,9 @@ def _up(asked: Request, progress: Progress, opened: Connect) -> State:
         images.check()  # what a cluster is used with again it was made with
     seconds = time.monotonic() - start
     progress(CHECK, seconds=seconds)
-    current = found or State(asked.name, plan.asked, plan.host.reachable).stepped(CHECK, seconds)
+    current = found or State(
+        asked.name, plan.asked, plan.host.reachable, versions=plan.versions
+    ).stepped(CHECK, seconds)
     current = dataclasses.replace(current, images={**current.images, **images.replaced})
     if not installed:
         unpinned = (*images.unpinned, *(plan.unverified if files else ()))
@@ -133,14 +90,18 @@ def _up(asked: Request, progress: Progress, opened: Connect) -> State:
         raise TestbedError(f"{error}; {what_is_left(asked.name)}") from error
 
 
-def deployed(made: State, progress: Progress, deploy: Callable[[], None]) -> State:
-    """The last step of `up`, on a cluster that is ready.
+def deployed(
+    made: State, progress: Progress, deploy: Callable[[], None], *, opened: Connect = connect
+) -> State:
+    """The last step of `up`; not taken while a CNI plugin of the user's own is awaited.
 
     Raises:
         LabError: it fails; says what is left.
     """
     try:
-        with _timed(DEPLOY, progress) as seconds:
+        if INSTALL not in made.steps and lacking(made, opened) is not None:
+            return made
+        with timed(DEPLOY, progress) as seconds:
             deploy()
     except LabError as error:
         raise TestbedError(f"{error}; {what_is_left(made.name)}") from error
@@ -149,6 +110,9 @@ def deployed(made: State, progress: Progress, deploy: Callable[[], None]) -> Sta
 
 def what_is_left(name: str) -> str:
     """What there is of a cluster after `up` has failed or was interrupted, in one sentence."""
+    working = lock.holder(name)
+    if working is not None:
+        return f"the cluster {name} is left to {working}"
     try:
         found = state.load(name)
         if found is None:
@@ -181,7 +145,7 @@ def _existing(plan: Plan) -> State | None:
         )
     if found is None:
         if nodes:
-            raise _not_ours(name)
+            raise not_ours(name)
         return None
     if not nodes:
         state.forget(name)
@@ -189,7 +153,7 @@ def _existing(plan: Plan) -> State | None:
     if found.containers is None:
         raise PrerequisiteError(f"the cluster {name} is half-made; {remedy}")
     if nodes.keys() != found.containers.keys():
-        raise _not_ours(name)
+        raise not_ours(name)
     if differences := found.asked.differences(plan.asked):
         raise PrerequisiteError(
             f"the cluster {name} is there and differs from what is asked for: it has "
@@ -201,13 +165,6 @@ def _existing(plan: Plan) -> State | None:
             f"they do again; {remedy}"
         )
     return found
-
-
-def _not_ours(name: str) -> PrerequisiteError:
-    return PrerequisiteError(
-        f"there is a kind cluster {name} that nodeport-lab did not make; choose another --name, or "
-        f"remove it yourself with: kind delete cluster --name {name}"
-    )
 
 
 def _done(found: State | None, step: str) -> bool:
@@ -224,20 +181,20 @@ def _make(  # noqa: PLR0913, PLR0917 - a plan, how far it is, and how to go on
 ) -> State:
     asked = plan.request
     if CREATE not in current.steps:
-        with _timed(CREATE, progress) as seconds:
+        with timed(CREATE, progress) as seconds:
             current = _create(plan, current)
         current = _remember(current, CREATE, seconds)
     if asked.load_images:
-        with _timed(LOAD, progress) as seconds:
+        with timed(LOAD, progress) as seconds:
             _load(plan, progress)
         current = _remember(current, LOAD, seconds)
     connection = opened(current.kubeconfig, current.context)
     try:
         if not asked.skip_cni and INSTALL not in current.steps:
-            with _timed(INSTALL, progress) as seconds:
+            with timed(INSTALL, progress) as seconds:
                 _install(plan, current, files, images, connection)
             current = _remember(current, INSTALL, seconds)
-        with _timed(WAIT, progress) as seconds:
+        with timed(WAIT, progress) as seconds:
             _wait(plan, connection, progress, installed=INSTALL in current.steps)
         return _remember(current, WAIT, seconds)
     finally:
@@ -316,13 +273,13 @@ def _wait(plan: Plan, connection: Connection, progress: Progress, *, installed: 
                 connection.version()
                 return True
             wanted = len(plan.asked.configuration["nodes"])
-            lacking = observing.missing(connection, plan.asked.dataplane, wanted)
+            said = observing.missing(connection, plan.asked.dataplane, wanted)
         except ClusterError as error:
-            lacking = str(error)  # an API server under load may miss an answer
-        if lacking != last[0]:
-            last[0] = lacking
-            progress(WAIT, lacking)
-        return None if lacking else True
+            said = str(error)  # an API server under load may miss an answer
+        if said != last[0]:
+            last[0] = said
+            progress(WAIT, said)
+        return None if said else True
 
     def complaint() -> str:
         try:
@@ -342,121 +299,3 @@ def _remember(current: State, step: str, seconds: list[float]) -> State:
     current = current.stepped(step, seconds[0])
     state.save(current)
     return current
-
-
-@contextmanager
-def _timed(step: str, progress: Progress) -> Iterator[list[float]]:
-    start = time.monotonic()
-    progress(step)
-    seconds: list[float] = []
-    yield seconds
-    seconds.append(time.monotonic() - start)
-    progress(step, seconds=seconds[0])
-
-
-# --- status and down ------------------------------------------------------------------
-
-
-def status(name: str, *, opened: Connect = connect) -> Status:
-    """How a cluster is.
-
-    Raises:
-        PrerequisiteError: the lab made none of that name.
-    """
-    configuration.check_name(name)
-    found = remembered(name)
-    engine = Engine(found.asked.engine)
-    programs.check(engine.name, f"the cluster {name}")
-    engine.host()
-    running = engine.nodes(name, stopped=False)
-    nodes = {node: key in running for key, node in sorted(engine.nodes(name).items())}
-    if not nodes:
-        said = f"its nodes are gone; forget it with: nodeport-lab down --name {name}"
-        return Status(found, nodes, ready=False, said=said)
-    if found.containers is None:
-        said = f"it is half-made; remove it with: nodeport-lab down --name {name}"
-        return Status(found, nodes, ready=False, said=said)
-    if INSTALL not in found.steps:
-        said = "no CNI plugin was installed by nodeport-lab"
-        return Status(found, nodes, ready=None, said=said)
-    try:
-        connection = opened(found.kubeconfig, found.context)
-        try:
-            wanted = len(found.asked.configuration["nodes"])
-            lacking = observing.missing(connection, found.asked.dataplane, wanted)
-        finally:
-            connection.close()
-    except LabError as error:
-        return Status(found, nodes, ready=None, said=str(error))
-    return Status(found, nodes, ready=lacking is None, said=lacking)
-
-
-def remembered(name: str) -> State:
-    """What is remembered of a cluster.
-
-    Raises:
-        PrerequisiteError: the lab made none of that name.
-    """
-    found = state.load(name)
-    if found is None:
-        others = ", ".join(state.names())
-        raise PrerequisiteError(
-            f"nodeport-lab has made no cluster {name}"
-            + (f" (it has made: {others})" if others else "")
-            + f"; make it with: nodeport-lab up -d DATAPLANE --name {name}"
-        )
-    return found
-
-
-def down(name: str) -> list[str]:
-    """Remove a cluster that the lab made, however far it has come; twice is fine.
-
-    Returns:
-        The nodes that were removed.
-
-    Raises:
-        PrerequisiteError: there is one of that name that the lab did not make, or another
-            command is at work on it.
-        TestbedError: something cannot be removed; names it.
-    """
-    configuration.check_name(name)
-    with lock.held(name, "nodeport-lab down"):
-        return _down(name)
-
-
-def _down(name: str) -> list[str]:
-    found = state.load(name)
-    engine = Engine(found.asked.engine) if found else Engine.find()
-    programs.check(engine.name, f"removing the cluster {name}")
-    engine.host()  # whether it answers
-    nodes = engine.nodes(name)
-    if not nodes:
-        state.forget(name)
-        return []
-    if found is None:
-        raise _not_ours(name)
-    if found.containers is not None and not nodes.keys() & found.containers.keys():
-        state.forget(name)  # ours is gone, and what has its name now is somebody else's
-        raise _not_ours(name)
-    _delete(engine, found, list(nodes))
-    if left := engine.nodes(name):
-        raise TestbedError(
-            f"{', '.join(sorted(left.values()))} could not be removed; try: {engine.name} rm "
-            f"--force --volumes {' '.join(sorted(left.values()))}"
-        )
-    state.forget(name)
-    return sorted(nodes.values())
-
-
-def _delete(engine: Engine, found: State, containers: list[str]) -> None:
-    """By kind, and where it is not there or fails, by the engine itself."""
-    if shutil.which("kind"):
-        command = ["kind", "delete", "cluster", "--name", found.name]
-        ended = programs.attempt(
-            [*command, "--kubeconfig", str(found.kubeconfig)],
-            within=_DELETE_WITHIN,
-            environment=engine.environment,
-        )
-        if ended.code == 0:
-            return
-    engine.remove(containers)

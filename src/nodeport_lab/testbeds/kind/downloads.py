@@ -65,7 +65,7 @@ def _given(artefact: Artefact) -> Path:
     except OSError as error:
         raise PrerequisiteError(
             f"{artefact.name}: {file} cannot be read ({error.strerror}); correct its path in the "
-            "file of overrides"
+            "overrides"
         ) from error
     _check(artefact, content)
     return file
@@ -78,8 +78,8 @@ def _downloaded(artefact: Artefact) -> bytes:
     except (OSError, http.client.HTTPException, ValueError) as error:
         reason = getattr(error, "reason", None) or error
         raise PrerequisiteError(
-            f"{artefact.url} cannot be fetched ({reason}); try again, or name a copy of "
-            f"{artefact.name} in a file of overrides"
+            f"{artefact.url} cannot be fetched ({reason}); try again, or name your own copy of "
+            f"{artefact.name}, by --manifest, --chart or in a file of overrides"
         ) from error
     return content
 
@@ -90,7 +90,7 @@ def _check(artefact: Artefact, content: bytes) -> None:
         raise PrerequisiteError(
             f"{artefact.name} from {artefact.url} has the SHA-256 {found} and not "
             f"{artefact.sha256}, so it is not used; fetch it again, or state the checksum of your "
-            "own copy in a file of overrides"
+            "own copy in the overrides"
         )
 
 

@@ -61,8 +61,8 @@ class Images:
             if image in {name for made in self.made for name in names(made)}:
                 raise LabError(
                     f"{image} is asked for by Calico's operator, which takes a registry and a path "
-                    "for all of its images and no other name for one; set calicoInstallation: "
-                    "{registry: ..., imagePath: ...} in the file of overrides"
+                    "for all of its images and no other name for one; set --calico-registry, or "
+                    "calicoInstallation: {registry: ..., imagePath: ...} in a file of overrides"
                 )
             raise UnknownNameError("image", image, list(named))
 
@@ -142,8 +142,10 @@ def of_chart(file: Path, values: Mapping[str, Any]) -> dict[str, str]:
             own = yaml.safe_load(content.read() if content else b"") or {}
         merged = cni.merged(own, values)
     except (OSError, tarfile.TarError, KeyError, yaml.YAMLError, TypeError, ValueError) as error:
-        told = " ".join(str(error).split())
-        raise ManifestError(f"{file} is no chart of Cilium ({told}); name another copy") from error
+        raise ManifestError(
+            f"{file} is no chart of Cilium, since it is no archive or {_VALUES} in it cannot be "
+            "read; name another copy"
+        ) from error
     found = {}
     for place, digest, suffix in _CHART:
         image = _inner(merged, place).get("image")
@@ -162,6 +164,23 @@ def _reference(image: Mapping[str, Any], digest: str, suffix: str) -> str:
         return str(image["override"])
     pinned = f"@{image[digest]}" if image.get("useDigest") and image.get(digest) else ""
     return f"{image['repository']}{suffix}{image.get('suffix') or ''}:{image.get('tag')}{pinned}"
+
+
+def of_operator(images: Sequence[str], spec: Mapping[str, Any]) -> tuple[str, ...]:
+    """The images that Calico's operator asks for, given the spec of its Installation.
+
+    A reference is made of registry, path and name (tigera/operator, api/v1, InstallationSpec).
+
+    Args:
+        images: those that it asks for by default.
+        spec: may name another registry and path.
+    """
+    found = []
+    for image in images:
+        registry, path, name = image.split("/")
+        registry, path = spec.get("registry") or registry, spec.get("imagePath") or path
+        found.append(f"{registry.rstrip('/')}/{path}/{name}")
+    return tuple(found)
 
 
 def of_manifests(manifests: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from nodeport_lab.errors import PrerequisiteError
 from nodeport_lab.testbeds.kind import state
 
 _PRIVATE = 0o600
+_LOOKS, _PAUSE = 3, 0.05  # seconds
 
 
 @contextmanager
@@ -37,26 +39,55 @@ def held(name: str, command: str) -> Iterator[None]:
     try:
         _take(descriptor, name, file)
         os.truncate(descriptor, 0)
-        os.write(descriptor, f"{command} (process {os.getpid()})".encode())
+        os.write(descriptor, f"{command} {_this_process()}".encode())
         yield
     finally:
         os.close(descriptor)  # the file stays: to remove it would give the next two one lock each
 
 
-def _take(descriptor: int, name: str, file: Path) -> None:
+def holder(name: str) -> str | None:
+    """Who else holds the lock of a cluster, in words; None: nobody."""
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        holder = os.pread(descriptor, 200, 0).decode("utf-8", "replace") or "another process"
-        raise PrerequisiteError(
-            f"the cluster {name} is in use by {holder}; wait until that has ended, or use another "
-            "cluster with --name (--cluster of a run)"
-        ) from error
-    except OSError as error:
-        raise PrerequisiteError(
-            f"{file} cannot be locked ({error.strerror}); set XDG_STATE_HOME to a directory on a "
-            "local disk"
-        ) from error
+        descriptor = os.open(_file(name), os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return None  # nobody ever has
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        told = _told(descriptor)
+        return None if told.endswith(_this_process()) else told
+    finally:
+        os.close(descriptor)
+    return None
+
+
+def _this_process() -> str:
+    return f"(process {os.getpid()})"
+
+
+def _told(descriptor: int) -> str:
+    return os.pread(descriptor, 200, 0).decode("utf-8", "replace") or "another process"
+
+
+def _take(descriptor: int, name: str, file: Path) -> None:
+    for look in range(_LOOKS):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if look < _LOOKS - 1:  # it may be `holder` of another process, for a moment
+                time.sleep(_PAUSE)
+                continue
+            raise PrerequisiteError(
+                f"the cluster {name} is in use by {_told(descriptor)}; wait until that has ended, "
+                "or use another cluster with --name (--cluster of a run)"
+            ) from error
+        except OSError as error:
+            raise PrerequisiteError(
+                f"{file} cannot be locked ({error.strerror}); set XDG_STATE_HOME to a directory on "
+                "a local disk"
+            ) from error
+        else:
+            return
 
 
 def _file(name: str) -> Path:

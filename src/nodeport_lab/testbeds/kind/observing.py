@@ -24,12 +24,13 @@ _STATUSES = ("initContainerStatuses", "containerStatuses")
 _SHOWN = 3
 
 
-def missing(connection: Connection, dataplane: str, nodes: int) -> str | None:
+def missing(connection: Connection, dataplane: str | None, nodes: int) -> str | None:
     """The first thing that a cluster lacks until it is ready; None: nothing.
 
     Args:
         connection: to the cluster.
-        dataplane: its name.
+        dataplane: its name; None: its CNI plugin is somebody else's, who installs it as they
+            like.
         nodes: how many there have to be.
     """
     return next(_lacks(connection, dataplane, nodes), None)
@@ -46,13 +47,9 @@ def stuck(connection: Connection) -> str | None:
     return "; ".join(found[:_SHOWN]) or None
 
 
-def _lacks(connection: Connection, dataplane: str, nodes: int) -> Iterator[str]:
-    calico = cni.is_calico(dataplane)
-    if calico:
-        status = connection.find("operator.tigera.io/v1", "TigeraStatus", "calico")
-        if not conditions.holds(status, "Available"):
-            yield f"TigeraStatus calico is not available{_message(status)}"
-    yield from _not_rolled_out(connection, _CALICO if calico else _CILIUM)
+def _lacks(connection: Connection, dataplane: str | None, nodes: int) -> Iterator[str]:
+    if dataplane is not None:
+        yield from _not_installed(connection, calico=cni.is_calico(dataplane))
     yield from _not_ready(connection, nodes)
     yield from _not_rolled_out(connection, _IF_THERE, if_there=True)
     if dataplane == "calico-ebpf":
@@ -60,6 +57,14 @@ def _lacks(connection: Connection, dataplane: str, nodes: int) -> Iterator[str]:
         if (proxy.get("status") or {}).get("currentNumberScheduled", 0):
             yield "kube-proxy still runs beside the eBPF dataplane"
     yield from _not_rolled_out(connection, _DNS)
+
+
+def _not_installed(connection: Connection, *, calico: bool) -> Iterator[str]:
+    if calico:
+        status = connection.find("operator.tigera.io/v1", "TigeraStatus", "calico")
+        if not conditions.holds(status, "Available"):
+            yield f"TigeraStatus calico is not available{_message(status)}"
+    yield from _not_rolled_out(connection, _CALICO if calico else _CILIUM)
 
 
 def _not_ready(connection: Connection, nodes: int) -> Iterator[str]:

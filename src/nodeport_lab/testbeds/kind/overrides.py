@@ -75,10 +75,11 @@ class Overrides:
 
 
 def stated(
-    node_image: str | None,
-    images: Mapping[str, str],
-    manifests: Mapping[str, str],
-    charts: Mapping[str, str],
+    node_image: str | None = None,
+    images: Mapping[str, str] | None = None,
+    manifests: Mapping[str, str] | None = None,
+    charts: Mapping[str, str] | None = None,
+    calico_registry: str | None = None,
 ) -> Overrides:
     """Overrides as they stand on a command line.
 
@@ -88,15 +89,17 @@ def stated(
         manifests: name of a manifest of Calico -> address or file, which may end in
             `#sha256=` and the checksum, as in requirements of pip.
         charts: name of a chart of Cilium -> the same.
+        calico_registry: of the images that Calico's operator asks for.
 
     Raises:
         LabError: what follows `#` is no checksum.
     """
     return Overrides(
         node_image=node_image,
-        images=dict(images),
-        manifests={name: _artefact(where) for name, where in manifests.items()},
-        charts={name: _artefact(where) for name, where in charts.items()},
+        images=dict(images or {}),
+        manifests={name: _artefact(where) for name, where in (manifests or {}).items()},
+        charts={name: _artefact(where) for name, where in (charts or {}).items()},
+        calico_installation={"registry": calico_registry} if calico_registry else {},
     )
 
 

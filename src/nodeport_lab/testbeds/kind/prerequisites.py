@@ -27,8 +27,8 @@ _NFTABLES_FROM = (1, 31)  # kube-proxy's nftables mode is on by default since it
 _BTF = Path("/sys/kernel/btf/vmlinux")
 
 
-def check_kind(pins: Pins) -> None:
-    """Accept the kind that is installed.
+def check_kind(pins: Pins) -> str:
+    """Accept the kind that is installed; returns its version, like `0.33.0`.
 
     Raises:
         PrerequisiteError: there is none, or it is too old.
@@ -42,6 +42,7 @@ def check_kind(pins: Pins) -> None:
             f"kind is {version}, and loading images into the nodes needs {pins.oldest_kind} or "
             f"newer; install {pins.kind_version} from {pins.kind.url}"
         )
+    return told[found.start() + 1 :].split()[0]
 
 
 def check_helm() -> None:

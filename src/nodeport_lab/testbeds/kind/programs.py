@@ -11,14 +11,16 @@ import re
 import shutil
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from nodeport_lab.errors import PrerequisiteError, TestbedError
 
 _BELOW = "Command Output:"  # before what kind quotes of the engine
 _COMMAND = re.compile(r'command "(\S+ \S+)[^\n]*" failed with error: exit status \d+')
+_OWN_ERROR = re.compile(r"^error: ", re.IGNORECASE)  # kind shouts, helm and podman do not
 _TELLING = re.compile(r"\berror(:| response)", re.IGNORECASE)
 _REMEDIES = {
     "kind": "install it from https://kind.sigs.k8s.io/docs/user/quick-start/#installation",
@@ -27,6 +29,7 @@ _REMEDIES = {
     "podman": "install it from https://podman.io/docs/installation",
 }
 _GRACE = 10.0  # seconds between asking a program to stop and making it
+_INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _NO_SPACE = "no space left on device"  # strerror(ENOSPC), in any program's output
 
 
@@ -54,7 +57,7 @@ class Ended:
         own = next((line for line in said if line.lower().startswith("error")), said[-1])
         below = _lines(text.partition(_BELOW)[2])
         cause = next((line for line in below if _TELLING.search(line)), "".join(below[:1]))
-        told = _COMMAND.sub(r"`\1` failed", own.removeprefix("ERROR: "))
+        told = _COMMAND.sub(r"`\1` failed", _OWN_ERROR.sub("", own))
         return f"{told} ({cause})" if cause else told
 
 
@@ -92,29 +95,18 @@ def attempt(
     Raises:
         TestbedError: it takes longer, or cannot be started.
     """
+    process: subprocess.Popen[str] | None = None
     try:
-        process = subprocess.Popen(  # noqa: S603 - fixed programs
-            list(command),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env={**os.environ, **(environment or {})},
-            text=True,
-            errors="replace",
-            process_group=0,
-        )
-    except OSError as error:
-        raise TestbedError(
-            f"{command[0]} cannot be started ({error.strerror}); check how it is installed"
-        ) from error
-    try:
+        with _undisturbed():
+            process = _started(command, environment)
         output, errors = process.communicate(stdin, timeout=within)
     except subprocess.TimeoutExpired as error:
         raise TestbedError(
             f"`{_told(command)}` did not end within {within:g} s; try it by hand"
         ) from error
     finally:  # also after Ctrl-C
-        _stop(process)
+        if process is not None:
+            _stop(process)
     return Ended(process.returncode, output, errors)
 
 
@@ -139,6 +131,48 @@ def run(
             "docker system prune"
         )
     raise TestbedError(f"`{_told(command)}` failed: {ended.complaint}")
+
+
+def _started(
+    command: Sequence[str], environment: Mapping[str, str] | None
+) -> subprocess.Popen[str]:
+    try:
+        return subprocess.Popen(  # noqa: S603 - fixed programs
+            list(command),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, **(environment or {})},
+            text=True,
+            errors="replace",
+            process_group=0,
+        )
+    except OSError as error:
+        raise TestbedError(
+            f"{command[0]} cannot be started ({error.strerror}); check how it is installed"
+        ) from error
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Put an interrupt off while a program starts; it would run on, and nobody know of it.
+
+    Only the main thread is interrupted.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    numbers = [one for one in _INTERRUPTS if signal.getsignal(one) is signal.default_int_handler]
+    for number in numbers:
+        signal.signal(number, lambda received, _frame: came.append(received))
+    try:
+        yield
+    finally:
+        for number in numbers:
+            signal.signal(number, signal.default_int_handler)
+    if came:
+        raise KeyboardInterrupt
 
 
 def _stop(process: subprocess.Popen[str]) -> None:

@@ -68,6 +68,7 @@ class Plan:
         artefacts: files of the CNI plugin, in the order in which they are applied.
         made: images that Calico's operator asks for.
         loaded: names by which the nodes will have images.
+        versions: component -> version, as far as the cluster itself will not tell.
     """
 
     request: Request
@@ -77,6 +78,7 @@ class Plan:
     artefacts: tuple[Artefact, ...]
     made: tuple[str, ...] = ()
     loaded: frozenset[str] = frozenset()
+    versions: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def objects(self) -> list[dict[str, Any]]:
@@ -106,10 +108,19 @@ class Plan:
             workloads=images.of_workloads(),
             manifests=named,
             chart=images.of_chart(files[0], self.values) if files and not calico else {},
-            made=tuple(one for one in self.made if one not in named) if files else (),
+            made=self._made(named) if files else (),
             overrides=self.request.overrides.images,
             loaded=self.loaded,
         )
+
+    def _made(self, named: Sequence[str]) -> tuple[str, ...]:
+        """What Calico's operator asks for; its own image is named by a manifest."""
+        own = {parts(image)[0] for image in named}
+        rest = [image for image in self.made if parts(image)[0] not in own]
+        if not rest:
+            return ()
+        _, wanted = self.objects
+        return images.of_operator(rest, wanted["spec"])
 
     @property
     def unverified(self) -> list[str]:
@@ -129,7 +140,7 @@ def plan(request: Request) -> Plan:
     pinned = request.overrides.applied(_pins(request, options))
     base = _shape(request.shape)
     engine = Engine.find()
-    prerequisites.check_kind(pinned)
+    kind = prerequisites.check_kind(pinned)
     if not cni.is_calico(name) and not request.skip_cni:
         prerequisites.check_helm()
     host = engine.host()
@@ -153,7 +164,8 @@ def plan(request: Request) -> Plan:
     told["images"] = dict(request.overrides.images)
     asked = Asked(engine.name, name, options, configured, told)
     made = pinned.calico_images if cni.is_calico(name) else ()
-    return Plan(request, engine, host, asked, artefacts, made, loaded)
+    versions = {"kind": kind, engine.name: host.version, "node image": image}
+    return Plan(request, engine, host, asked, artefacts, made, loaded, versions)
 
 
 def _pins(request: Request, options: Mapping[str, str]) -> Pins:

@@ -72,6 +72,7 @@ class State:
         containers: container id -> node; None until kind has made them.
         steps: step -> seconds that it took, for those that are done.
         unpinned: images and files whose content no checksum vouches for.
+        versions: component -> version, as far as the cluster itself does not tell.
     """
 
     name: str
@@ -81,6 +82,7 @@ class State:
     containers: Mapping[str, str] | None = None
     steps: Mapping[str, float] = field(default_factory=dict)
     unpinned: tuple[str, ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def context(self) -> str:

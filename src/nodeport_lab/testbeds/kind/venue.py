@@ -13,8 +13,9 @@ from nodeport_lab.testbeds.cluster.connection import Connection
 from nodeport_lab.testbeds.cluster.facts import Fact
 from nodeport_lab.testbeds.cluster.venue import Choices, ClusterSetUp, ClusterVenue
 from nodeport_lab.testbeds.kind import keeping, lock
-from nodeport_lab.testbeds.kind.cluster import WAIT, remembered
+from nodeport_lab.testbeds.kind.existing import remembered
 from nodeport_lab.testbeds.kind.keeping import Keeping
+from nodeport_lab.testbeds.kind.steps import WAIT
 
 DEFAULT_NAME = "dev"
 _SOURCE = "as asked for by nodeport-lab up"
@@ -61,6 +62,7 @@ class KindVenue(ClusterVenue):
             external=state.reachable,
             begin=Keeping,
             evidence=evidence,
+            on_node=lambda node: (state.asked.engine, "exec", node),  # its container's name
         )
 
     @contextmanager
@@ -84,6 +86,11 @@ class KindVenue(ClusterVenue):
             set_up(scenario, find_dataplane(self.state.asked.dataplane), {}),
         ):
             pass
+
+    @cached_property
+    def versions(self) -> dict[str, str]:
+        """Those that the cluster tells, and those that it was made with."""
+        return {**super().versions, **self.state.versions}
 
     @cached_property
     def dataplane(self) -> Fact:

@@ -20,6 +20,10 @@ port to one flow at a time:
 | cilium-kpr, cilium-kpr-hostns | cilium | policy verdicts |
 | calico-ebpf | calico-node | `calico-node -bpf policy dump`, of each pod, and `conntrack dump` |
 
+A client's port belongs to one flow at a time, and masquerading keeps it where it is free on the
+node. So a verdict at a server's side belongs to the flow of its source port also where it saw a
+node's address; where the port was changed, nothing is joined.
+
 Policy verdicts are those of `hubble observe`, or of `cilium-dbg monitor` where Hubble is off.
 Conntrack is `conntrack -L -o extended`, or `/proc/net/nf_conntrack` where the image lacks
 the program. The monitor's text is read, since it has no JSON form of a policy verdict
@@ -119,6 +123,7 @@ class Evidence:
         dataplane: name of the dataplane, which decides what there is to read.
         nodes: node of the scenario -> node of the cluster.
         address_of: the address from which a client calls on its node; None: not known.
+        masquerades: addresses of nodes, as which a connection may reach its server.
         listen: seconds of the monitor where Hubble is off; connections must end within.
         hits: node of the scenario -> Calico's rules that met packets between the readings.
     """
@@ -127,6 +132,7 @@ class Evidence:
     dataplane: str
     nodes: Mapping[str, str]
     address_of: Callable[[Client], IPv4Address | None]
+    masquerades: frozenset[str] = frozenset()
     listen: float = LISTEN
     hits: dict[str, tuple[calico_counters.Hit, ...]] = field(default_factory=dict)
     _agents: Agents = field(init=False)
@@ -224,10 +230,12 @@ class Evidence:
             else:
                 dialled = f"{flow.address}:{flow.port}"
                 entry = conntrack.find(known, flow.protocol, source, dialled)
+        sources = {source, *(f"{node}:{flow.source_port}" for node in self.masquerades)}
         decisions = dict.fromkeys(
             one
             for protocol, one in decided
-            if protocol is flow.protocol and one.seen_source == source
+            if protocol is flow.protocol
+            and one.seen_source in (sources if one.direction is Direction.INGRESS else {source})
         )
         ordered = sorted(decisions, key=lambda one: one.direction is Direction.INGRESS)
         if len({one.direction for one in ordered}) < len(ordered):
