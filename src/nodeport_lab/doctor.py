@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from nodeport_lab.errors import LabError
 from nodeport_lab.experiment import default_scenario
 from nodeport_lab.model import Verdict
 from nodeport_lab.testbeds.embedded import EmbeddedTestbed
+from nodeport_lab.testbeds.embedded.processes import find_program
 from nodeport_lab.testbeds.interface import DEFAULT_DEADLINE
 
 
@@ -37,9 +37,10 @@ def _programs() -> Iterator[Finding]:
     yield Finding("python", works=True, detail=sys.version.split()[0])
     for program, package, purpose in (
         ("curl", "curl", "the examples of `nodeport-lab exec`"),
+        ("haproxy", "haproxy", "the remedies with a proxy"),
         ("chromium", "chromium", "the tests of the site"),
     ):
-        path = shutil.which(program)
+        path = find_program(program)
         yield Finding(
             program,
             works=path is not None,

@@ -55,6 +55,7 @@ def test_a_proxy_passes_requests_on_and_both_legs_are_seen() -> None:
     """The server sees the proxy's address and is told the client's; four decisions tell it."""
     scenario = gateway_scenario()
     with EmbeddedTestbed(scenario, CALICO, {}) as testbed:
+        assert testbed.versions["haproxy"][0].isdigit()
         cell = next(
             cell
             for cell in enumerate_cells(scenario, testbed.network, pod_clients(scenario))
@@ -98,6 +99,31 @@ def test_a_denied_second_leg_is_a_timeout_that_the_proxy_tells() -> None:
     last = result.decisions[-1]
     assert (Direction.INGRESS, Action.DENY) == (last.direction, last.action)
     assert last.policy == "ingress-deny"
+
+
+def test_a_sign_in_follows_policy_over_all_of_its_connections() -> None:
+    """A browser is sent on; the portal calls on its behalf, and its policy decides on that."""
+    made = run("calico-iptables", suite="remedy-oauth2-before")
+    found = {
+        (cell.policy, cell.server): cell for cell in made.observations if cell.relation is not None
+    }
+    assert "haproxy" not in made.versions
+    assert found["no-policy", "portal-b"].verdict is Verdict.ALLOWED, found["no-policy", "portal-b"]
+    assert found["portal-to-issuer", "portal-a"].verdict is Verdict.ALLOWED
+    denied = found["portal-to-issuer", "portal-b"]
+    assert denied.verdict is Verdict.TIMEOUT
+    last = denied.decisions[-1]
+    assert ("dev-worker2", "portal-to-issuer", Action.DENY) == (last.node, last.policy, last.action)
+    assert last.seen_destination.endswith(":30091")
+
+
+def test_a_portal_rejects_an_issuer_by_another_name() -> None:
+    """The packets arrive, and the sign-in fails all the same."""
+    made = run("cilium-kpr", suite="remedy-oauth2-internal-url")
+    told = {cell.detail for cell in made.observations if cell.server == "portal-a"}
+    assert len(told) == 1
+    assert str(*told).startswith("unexpected answer: HTTP status 502: the portal does not trust")
+    assert str(*told).endswith("not http://issuer.nodeport-lab.svc.cluster.local")
 
 
 def test_a_missing_program_is_told_before_anything_is_made(

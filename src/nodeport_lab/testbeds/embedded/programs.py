@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 import sys
 from collections.abc import Collection, Iterator
 from typing import Any
@@ -15,6 +17,7 @@ from nodeport_lab.testbeds.embedded.processes import find_program
 INSTALLED = {HAPROXY: "haproxy"}
 """Program that a machine must have -> Debian package; the others come with this one."""
 _EXECUTABLES = (HAPROXY, "python")
+_VERSION = re.compile(r"\d+(\.\d+)+")
 
 
 def missing(names: Collection[str]) -> str | None:
@@ -26,6 +29,17 @@ def missing(names: Collection[str]) -> str | None:
                 f"apt-get install {INSTALLED[name]}"
             )
     return None
+
+
+def versions(names: Collection[str]) -> dict[str, str]:
+    """Installed program -> version."""
+    found = {}
+    for name in sorted(INSTALLED.keys() & set(names)):
+        path = find_program(name)
+        if path is not None:
+            shown = subprocess.run([path, "-v"], capture_output=True, text=True, check=False)  # noqa: S603
+            found[name] = _VERSION.search(shown.stdout)
+    return {name: match[0] for name, match in found.items() if match}
 
 
 def orders(scenario: Scenario) -> Iterator[dict[str, Any]]:

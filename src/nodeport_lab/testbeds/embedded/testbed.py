@@ -84,7 +84,11 @@ class EmbeddedTestbed:
         self.options = dataplane.complete(options)
         self._tunnel = dataplane.tunnel(self.options)
         self.network = plan_network(scenario, tunnel=self._tunnel is not None)
-        self.versions = {"kernel": platform.release(), "nftables": nft_version()}
+        self.versions = {
+            "kernel": platform.release(),
+            "nftables": nft_version(),
+            **programs.versions(program_names(scenario)),
+        }
         self._terminal = terminal
         self._generation = 0
         self._lost: frozenset[str] = frozenset()
