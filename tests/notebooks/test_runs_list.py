@@ -1,11 +1,13 @@
 """The list of runs: what it may say, and how it says no."""
 
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
 
 from nodeport_lab.book.runs import load, missing, select
 from nodeport_lab.errors import NotebookError, UnknownNameError
+from nodeport_lab.locations import repository_root
 from nodeport_lab.testbeds.embedded import programs
 
 ENTRY = "{id: one, title: One, summary: First., template: egress, parameters: {deadline: 1}}"
@@ -102,3 +104,20 @@ def test_an_unknown_program_lists_the_known_ones(notebooks: Path) -> None:
     text = f"- {ENTRY.replace('parameters', 'needs: [nginx], parameters')}"
     with pytest.raises(UnknownNameError, match="'nginx'; choose one of: haproxy"):
         load(write(notebooks, text))
+
+
+def test_verify_leaves_out_runs_whose_program_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Executed again are those that can be; the others are listed with their reason."""
+    path = repository_root() / "notebooks" / "conftest.py"
+    found = spec_from_file_location("notebooks_conftest", path)
+    assert found is not None
+    assert found.loader is not None
+    conftest = module_from_spec(found)
+    found.loader.exec_module(conftest)
+    needing = {spec.id for spec in load(path.parent) if spec.needs}
+    assert "remedy-oauth2" in needing
+
+    monkeypatch.setattr(programs, "find_program", lambda _name: None)
+    assert needing == conftest._reasons().keys()  # noqa: SLF001
+    monkeypatch.setattr(programs, "find_program", lambda name: f"/usr/sbin/{name}")
+    assert {} == conftest._reasons()  # noqa: SLF001
