@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from nodeport_lab.book.runs import load, select
+from nodeport_lab.book.runs import load, missing, select
 from nodeport_lab.errors import NotebookError, UnknownNameError
+from nodeport_lab.testbeds.embedded import programs
 
 ENTRY = "{id: one, title: One, summary: First., template: egress, parameters: {deadline: 1}}"
 
@@ -47,6 +48,10 @@ def test_entry_becomes_a_run(notebooks: Path) -> None:
         (f"- {ENTRY.replace('title: One', 'title: 1')}", "needs 'title'"),
         (f"- {ENTRY.replace('id: one', 'id: ../one')}", "'../one' must be lower-case words"),
         (f"- {ENTRY.replace('{deadline: 1}', '[1]')}", "'parameters' must map"),
+        (
+            f"- {ENTRY.replace('parameters', 'needs: haproxy, parameters')}",
+            "'needs' must be a list",
+        ),
         (f"- {ENTRY}\n- {ENTRY}", "'one' twice"),
     ],
 )
@@ -78,3 +83,22 @@ def test_selection_keeps_the_order_of_the_list(notebooks: Path) -> None:
     assert specs == select(specs, [])
     with pytest.raises(UnknownNameError, match="no run 'd'; choose one of: a, b, c"):
         select(specs, ["d"])
+
+
+def test_a_run_tells_what_it_lacks(notebooks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program that is there is no reason; one that is not comes with its remedy."""
+    text = f"- {ENTRY.replace('parameters', 'needs: [haproxy], parameters')}"
+    (spec,) = load(write(notebooks, text))
+    monkeypatch.setattr(programs, "find_program", lambda _name: "/usr/sbin/haproxy")
+    assert missing(spec) is None
+    monkeypatch.setattr(programs, "find_program", lambda _name: None)
+    told = missing(spec)
+    assert told is not None
+    assert "apt-get install haproxy" in told
+
+
+def test_an_unknown_program_lists_the_known_ones(notebooks: Path) -> None:
+    """A slip of the pen does not make a run that is never executed."""
+    text = f"- {ENTRY.replace('parameters', 'needs: [nginx], parameters')}"
+    with pytest.raises(UnknownNameError, match="'nginx'; choose one of: haproxy"):
+        load(write(notebooks, text))

@@ -6,17 +6,20 @@ import subprocess
 import sysconfig
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 import yaml
 
-from nodeport_lab.book.build import build_site
+from nodeport_lab.book import build, evidence
+from nodeport_lab.book.build import build_site, renew_runs
 from nodeport_lab.book.execute import Executed
 from nodeport_lab.book.render import read
 from nodeport_lab.book.runs import RunSpec
 from nodeport_lab.book.site import assemble, build_html, check_pages, documents
 from nodeport_lab.errors import NotebookError
 from nodeport_lab.locations import repository_root
+from nodeport_lab.testbeds.embedded import programs
 
 CONFIG = """\
 only_build_toc_files: true
@@ -122,6 +125,37 @@ def test_assembling_starts_from_nothing(tmp_path: Path) -> None:
 
     assert not stale.exists()
     assert "# Replaced\n" == (tmp_path / "source" / "index.md").read_text(encoding="utf-8")
+
+
+def test_a_run_without_its_program_keeps_its_stored_output(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others are executed, its files stay as they are, and the reason is printed."""
+    root = repository_root()
+    copytree(root / "notebooks", tmp_path / "notebooks")
+    monkeypatch.setattr(programs, "find_program", lambda _name: None)
+    asked: list[str] = []
+
+    def execute(specs: Sequence[RunSpec], *_: object) -> tuple[Executed, ...]:
+        asked.extend(spec.id for spec in specs)
+        return ()
+
+    monkeypatch.setattr(build, "execute_all", execute)
+    monkeypatch.setattr(evidence, "current_page", lambda _root: "")
+    stored = tmp_path / "notebooks" / "runs" / "remedy-oauth2.ipynb"
+    before = stored.read_bytes()
+    said: list[str] = []
+
+    renew_runs(tmp_path, said.append)
+
+    assert before == stored.read_bytes()
+    assert "remedy-oauth2" not in asked
+    assert "remedy-cluster-ip" in asked
+    assert any(
+        line.startswith("remedy-oauth2 is not executed and keeps its stored output")
+        and "apt-get install haproxy" in line
+        for line in said
+    )
 
 
 @pytest.mark.parametrize("url", ["", "https://github.com/owner/name"])
