@@ -22,7 +22,12 @@ QUIET = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--disable-dev-shm-usage",  # containers have 64 MB of it, and a page that is out of it dies
 )
+
+
+PATIENCE = 120_000
+"""Milliseconds that a browser may take for a step; a busy machine is no fault of the site."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
 """The page that answers questions: what it says is what the published observations say."""
 
 import json
-from collections.abc import Iterator
-from itertools import product
+from collections.abc import Iterable, Iterator
+from itertools import islice, product
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, BrowserContext, Page
 
 from nodeport_lab.report.words import SYMBOLS
 
-from .conftest import Site
+from .conftest import PATIENCE, Site
 
 pytestmark = pytest.mark.browser
 
@@ -20,6 +20,10 @@ Question = tuple[str, str, str, str, str]
 
 SAMPLE = 67
 """Every so manieth question is asked on the page itself; the rest of its script alone."""
+
+ASKED_AT_ONCE = 500
+"""Questions that cross from here to the browser together: all of them, with their answers, are
+megabytes, which a busy machine loses its patience with."""
 
 FIRST: Question = (
     "egress", "ipblock-nodes", "client-b", "nodeport:hello:dev-worker2", "calico-iptables",
@@ -65,6 +69,7 @@ def asked(question: Question) -> str:
 def context(browser: Browser) -> Iterator[BrowserContext]:
     """A window as wide as a phone, which holds the page to saying nothing to the console."""
     context = browser.new_context(viewport={"width": 390, "height": 844})
+    context.set_default_timeout(PATIENCE)
     said: list[str] = []
     requested: list[str] = []
     context.on("console", lambda one: said.append(one.text) if one.type != "log" else None)
@@ -81,6 +86,7 @@ def page(context: BrowserContext, site: Site) -> Page:
     """The page, opened as a file."""
     shown = context.new_page()
     shown.goto(address(site))
+    shown.wait_for_selector(".ask-headline")
     return shown
 
 
@@ -89,6 +95,13 @@ def address(site: Site, question: Question | None = None) -> str:
     return (site.html / "chapters" / "explorer.html").as_uri() + (
         asked(question) if question else ""
     )
+
+
+def batched(questions: Iterable[Question], size: int) -> Iterator[list[Question]]:
+    """The questions in their order, so many at once."""
+    waiting = iter(questions)
+    while batch := list(islice(waiting, size)):
+        yield batch
 
 
 def chosen(page: Page) -> Question:
@@ -109,21 +122,23 @@ def test_every_answer_is_the_published_one(page: Page, site: Site) -> None:
     """All of them, by the script that the page asks."""
     wanted = answers(published(site))
 
-    given = page.evaluate(
-        """(questions) => {
-            const atlas = nodeportLabAtlas(nodeportLabObservations);
-            return questions.map(([suite, policy, client, way, dataplane]) => {
-                const found = atlas.answer({ suite, policy, client, way, dataplane });
-                return {
-                    run: found.run, basis: found.basis, dialled: found.way.dialled,
-                    outcome: found.outcome, logged: found.logged,
-                    decisions: found.decisions.map((one) => [one.direction, one.node, one.hook,
-                        one.source, one.destination, one.policy, one.rule, one.action]),
-                };
-            });
-        }""",
-        list(wanted),
-    )
+    given = []
+    for questions in batched(wanted, ASKED_AT_ONCE):
+        given += page.evaluate(
+            """(questions) => {
+                const atlas = nodeportLabAtlas(nodeportLabObservations);
+                return questions.map(([suite, policy, client, way, dataplane]) => {
+                    const found = atlas.answer({ suite, policy, client, way, dataplane });
+                    return {
+                        run: found.run, basis: found.basis, dialled: found.way.dialled,
+                        outcome: found.outcome, logged: found.logged,
+                        decisions: found.decisions.map((one) => [one.direction, one.node, one.hook,
+                            one.source, one.destination, one.policy, one.rule, one.action]),
+                    };
+                });
+            }""",
+            questions,
+        )
 
     assert len(wanted) > 4_500
     assert list(wanted.values()) == given

@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Page
 from nodeport_lab.book.site import documents
 from nodeport_lab.locations import repository_root
 
-from .conftest import Site
+from .conftest import PATIENCE, Site
 
 pytestmark = pytest.mark.browser
 
@@ -93,6 +93,7 @@ class Window:
 def window(browser: Browser) -> Iterator[Window]:
     """A window in which axe stands ready on every page."""
     context = browser.new_context(reduced_motion="reduce")  # no colour on its way to another
+    context.set_default_timeout(PATIENCE)
     context.add_init_script(AXE_SCRIPT)
     window = Window(context.new_page())
     window.page.on("request", lambda one: window.asked.append(one.url))
@@ -119,6 +120,23 @@ def test_page_is_quiet_fits_and_excludes_nobody(name: str, window: Window, site:
     assert [] == window.logged
     assert (0, 0) == (narrow, window.overflow())
     assert ([], [], []) == (phone, light, dark)
+
+
+def test_search_finds_a_page(window: Window, site: Site) -> None:
+    """From the field beside any page, in a file, with nothing but what lies in the site."""
+    window.open((site.html / "chapters" / "method.html").as_uri(), WIDE, "light")
+    window.page.locator(".search-button-field").click()
+    window.page.locator("#pst-search-dialog input[type=search]").fill("masquerade")
+    window.page.keyboard.press("Enter")
+    window.page.wait_for_url("**/search.html?q=masquerade")
+    first = window.page.locator("#search-results li a").first
+    first.wait_for()
+
+    first.click()
+    window.page.wait_for_load_state()
+
+    assert "masquerade" in window.page.locator("article").inner_text().lower()
+    assert [] == window.logged
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -16,7 +16,7 @@ from nodeport_lab.stand_ins.tokens import TokenError
 
 URL = "http://issuer.example"
 COMMON = {"client_id": "portal", "client_secret": "secret", "issuer": URL}
-CLAIMS = {"iss": URL, "aud": "portal", "nonce": "n", "exp": time.time() + 60}
+CLAIMS = {"iss": URL, "aud": "portal", "nonce": "n", "exp": time.time() + 3600}
 
 
 def asked(path: str, body: str = "") -> Asked:

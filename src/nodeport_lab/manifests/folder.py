@@ -35,8 +35,9 @@ def load_scenario(
         ManifestError: a manifest is not one that Kubernetes accepts or the lab can use.
         UnknownNameError: there is no such cluster.
     """
+    described = load_cluster(directory, cluster)
     objects = read_directory(directory, folders)
-    return with_programs(build_scenario(load_cluster(directory, cluster), objects, facts), objects)
+    return with_programs(build_scenario(described, objects, facts), objects)
 
 
 def load_cluster(directory: Path, cluster: str) -> Cluster:

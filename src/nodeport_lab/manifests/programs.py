@@ -58,7 +58,7 @@ def _programs(workload: Object, maps: _ConfigMaps) -> Iterator[Program]:
     """The program of the first container that has one."""
     spec = pod_spec_of(workload)
     for container in spec.get("containers").items():
-        name = _image_name(container.get("image").value or "")
+        name = image_name(container.get("image").value or "")
         if name in PROGRAMS:
             command = (*container.get("command").items(), *container.get("args").items())
             files = tuple(_files(workload.namespace, container, spec, maps))
@@ -66,7 +66,7 @@ def _programs(workload: Object, maps: _ConfigMaps) -> Iterator[Program]:
             return
 
 
-def _image_name(image: str) -> str:
+def image_name(image: str) -> str:
     """`docker.io/library/haproxy:3.2@sha256:...` -> `haproxy`."""
     return image.partition("@")[0].rpartition("/")[2].partition(":")[0]
 

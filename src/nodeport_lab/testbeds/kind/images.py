@@ -12,6 +12,7 @@ import yaml
 
 from nodeport_lab.errors import LabError, ManifestError, UnknownNameError
 from nodeport_lab.locations import manifests_directory
+from nodeport_lab.manifests.programs import PROGRAMS, image_name
 from nodeport_lab.testbeds.cluster.images import by_tag, chosen, names
 from nodeport_lab.testbeds.kind import cni
 from nodeport_lab.testbeds.kind.archives import settled
@@ -99,7 +100,7 @@ class Images:
 
 
 def of_workloads() -> tuple[str, ...]:
-    """The images of the lab's own manifests."""
+    """The images of the lab's own manifests, but for those of suites that no cluster runs."""
     folder = manifests_directory()
     files = sorted(
         file for place in ("workloads", "suites") for file in (folder / place).rglob("*.yaml")
@@ -109,6 +110,7 @@ def of_workloads() -> tuple[str, ...]:
         for file in files
         for document in yaml.safe_load_all(file.read_text(encoding="utf-8"))
         for image in named(document)
+        if image_name(image) not in PROGRAMS
     )
     return tuple(dict.fromkeys(found))
 
