@@ -13,7 +13,7 @@ from socketserver import ThreadingTCPServer
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-PATIENCE = 1.0  # seconds that a call may take
+PATIENCE = 5.0  # seconds that a call may take; policy's drops are known at once
 _BACKLOG = 128
 _TEXT = "text/plain; charset=utf-8"
 _JSON = "application/json"

@@ -51,6 +51,7 @@ from nodeport_lab.testbeds.embedded.plan import Machine, NodeCable, Plan, PodCab
 from nodeport_lab.testbeds.interface import Probe, ProbeResult
 
 SECOND_LOOK = 4  # how many times the deadline a probe gets when nothing explains its silence
+_AT_LEAST_OF_PROGRAMS = 10.0  # seconds, where several processes have to take their turns
 _AT_LEAST = 2.0  # seconds of that second look, however busy the machine
 # TCP says SYN again after 1 s (TCP_TIMEOUT_INIT of include/net/tcp.h). A second SYN may be sent
 # to another backend than the first, so no connection is waited for so long.
