@@ -238,7 +238,8 @@ class EmbeddedTestbed:
         So does one that a program could not pass on: programs have deadlines of their own.
         """
         attempts = self._dial(probes, min(deadline, _AT_A_TIME))
-        left = max(deadline * SECOND_LOOK, _AT_LEAST)
+        least = _AT_LEAST_OF_PROGRAMS if program_names(self.scenario) else _AT_LEAST
+        left = max(deadline * SECOND_LOOK, least)
         while left > 0:
             unexplained = [number for number, attempt in enumerate(attempts) if attempt.unexplained]
             if not unexplained:
