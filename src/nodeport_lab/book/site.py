@@ -69,22 +69,26 @@ def build_html(source: Path, output: Path) -> Path:
     """
     html = output / "_build" / "html"
     shutil.rmtree(html, ignore_errors=True)  # or an old page would hide a missing one
-    command = [
-        str(Path(sysconfig.get_path("scripts")) / "jupyter-book"),
-        *("build", str(source), "--path-output", str(output)),
-        # Any warning fails the build: a broken reference, a missing value of a run,
-        # stderr in a run. `--all`, since a value pasted from a run is no dependency
-        # that Sphinx knows.
-        *("-n", "-W", "--keep-going", "--all", "--quiet"),
-    ]
-    result = subprocess.run(  # noqa: S603  # a program of our own environment
-        command, check=False, capture_output=True, text=True, env={**os.environ, "NO_COLOR": "1"}
-    )
+    # Any warning fails the build: a broken reference, a missing value of a run, stderr in a
+    # run. `--all`, since a value pasted from a run is no dependency that Sphinx knows.
+    result = jupyter_book(source, output, "-n", "-W", "--keep-going", "--all", "--quiet")
     if result.returncode != 0:
         said = "\n".join(part for part in (result.stdout, result.stderr) if part).strip()
         raise NotebookError(f"the book does not build without warnings:\n{said}")
     check_pages(source, html)
     return html
+
+
+def jupyter_book(source: Path, output: Path, *flags: str) -> subprocess.CompletedProcess[str]:
+    """Run `jupyter-book build` on a book, with its results in `output/_build`."""
+    program = str(Path(sysconfig.get_path("scripts")) / "jupyter-book")
+    return subprocess.run(  # noqa: S603  # a program of our own environment
+        [program, "build", str(source), "--path-output", str(output), *flags],
+        check=False,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "NO_COLOR": "1"},
+    )
 
 
 def check_pages(source: Path, html: Path) -> None:
