@@ -14,7 +14,7 @@ export PATH := $(PATH):/usr/sbin:/sbin
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup book notebooks catalogues verify test lint bench lock clean
+.PHONY: help setup book notebooks catalogues verify test lint links bench lock clean
 .PHONY: packages test-packages lint-packages ready
 
 # An environment that was moved or copied points to its old place: it does not count.
@@ -54,6 +54,9 @@ lint: lint-packages $(installed) ## Check style, format, types and spelling
 	@$(python) -m ruff format --check
 	@$(python) -m mypy
 	@$(python) -m nodeport_lab.book spelling
+
+links: ready ## Ask the hosts that the book links to whether each page is still there
+	@$(python) -m nodeport_lab.book links
 
 bench: ready ## Measure the speed of the lab on this machine
 	@$(python) benchmarks/bench.py

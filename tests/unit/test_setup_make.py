@@ -9,7 +9,8 @@ from nodeport_lab.locations import repository_root
 
 ROOT = repository_root()
 TARGETS = {
-    "setup", "book", "notebooks", "catalogues", "verify", "test", "lint", "bench", "lock", "clean",
+    "setup", "book", "notebooks", "catalogues", "verify", "test", "lint", "links", "bench", "lock",
+    "clean",
     "help",
 }  # fmt: skip
 

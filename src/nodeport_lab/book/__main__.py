@@ -9,6 +9,7 @@ from pathlib import Path
 
 from nodeport_lab.book import catalogues
 from nodeport_lab.book.build import build_site, renew_runs
+from nodeport_lab.book.links import ask_hosts
 from nodeport_lab.book.spelling import TERMS, misspelt, words_of_book
 from nodeport_lab.errors import LabError, NotebookError
 from nodeport_lab.locations import repository_root
@@ -25,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the arguments say; 0 when it worked, 1 for a notebook, 2 for what is missing."""
     parser = argparse.ArgumentParser(
         prog="python -m nodeport_lab.book",
-        description="Renew the run notebooks or the catalogues, build the site, check spelling.",
+        description="Renew the runs or the catalogues, build the site, check its words and links.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -35,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     notebooks.add_argument("run", nargs="*", help="id of a run; all of them without any")
     commands.add_parser("catalogues", help="take up new and changed sentences for translation")
     commands.add_parser("spelling", help="check the spelling of chapters, templates and titles")
+    commands.add_parser("links", help="ask other hosts for every page that the book links to")
     options = parser.parse_args(arguments)
     try:
         root = repository_root()
@@ -44,6 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             catalogues.update(root, _say)
         elif options.command == "spelling":
             return _check_spelling(root)
+        elif options.command == "links":
+            _ask_hosts(root)
         else:
             page = build_site(root, _say)
             _say(f"the site is in {page.parent.relative_to(root)}; open {page.relative_to(root)}")
@@ -65,6 +69,14 @@ def _check_spelling(root: Path) -> int:
         place = f"{word.source}:{word.line}"
         _say(f"{place}: {word.text} is in no dictionary; mend it, or add it to {TERMS}")
     return 1 if found else 0
+
+
+def _ask_hosts(root: Path) -> None:
+    _say("asking every host that the book links to; this takes a minute or two")
+    asked, lost = ask_hosts(root, root / "_build" / "links")
+    for link in lost:
+        _say(f"{link.file}:{link.line}: {link.url}: {link.reason}")
+    _say(f"{asked} links to other hosts, {len(lost)} lead nowhere")
 
 
 def _say(line: str) -> None:

@@ -134,17 +134,23 @@ def run_sphinx(source: Path, output: Path, settings: Mapping[str, Any], *options
     """
     config = source / f"_config.{settings.get('language', ENGLISH.code)}.yml"
     config.write_text(_configured(_text(source / "_config.yml"), settings), encoding="utf-8")
-    command = [
-        str(Path(sysconfig.get_path("scripts")) / "jupyter-book"),
-        *("build", str(source), "--config", str(config), "--path-output", str(output)),
-        *("-n", "--quiet", *options),
-    ]
-    result = subprocess.run(  # noqa: S603  # a program of our own environment
-        command, check=False, capture_output=True, text=True, env={**os.environ, "NO_COLOR": "1"}
-    )
+    command = ("--config", str(config), "-n", "--quiet", *options)
+    result = jupyter_book(source, output, *command)
     if result.returncode != 0:
         said = "\n".join(part for part in (result.stdout, result.stderr) if part).strip()
         raise NotebookError(f"the book does not build without warnings:\n{said}")
+
+
+def jupyter_book(source: Path, output: Path, *flags: str) -> subprocess.CompletedProcess[str]:
+    """Run `jupyter-book build` on a book, with its results in `output/_build`."""
+    program = str(Path(sysconfig.get_path("scripts")) / "jupyter-book")
+    return subprocess.run(  # noqa: S603  # a program of our own environment
+        [program, "build", str(source), "--path-output", str(output), *flags],
+        check=False,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "NO_COLOR": "1"},
+    )
 
 
 def check_pages(source: Path, html: Path) -> None:
