@@ -14,7 +14,7 @@ from importlib import import_module
 
 import typer
 
-from nodeport_lab.cli.shared import MISUSED, err
+from nodeport_lab.cli.shared import INTERRUPTED, MISUSED, err
 from nodeport_lab.errors import LabError
 
 
@@ -67,6 +67,9 @@ _COMMANDS = {
 }
 
 
+_INTERRUPTED = "nodeport-lab: interrupted; nothing was left behind"
+
+
 def command_line(names: Iterable[str] = _COMMANDS) -> typer.Typer:
     """The application with some of its commands, or all."""
     app = typer.Typer(
@@ -102,8 +105,11 @@ def main() -> None:
     except LabError as error:
         err.print(f"nodeport-lab: {error}", markup=False, soft_wrap=True)
         sys.exit(MISUSED)
+    except KeyboardInterrupt:  # while the command was imported
+        err.print(_INTERRUPTED)
+        sys.exit(INTERRUPTED)
     except SystemExit as ended:
         # Typer makes an exit code of Ctrl-C, and says nothing.
         if isinstance(getattr(ended.__context__, "__cause__", None), KeyboardInterrupt):
-            err.print("nodeport-lab: interrupted; nothing was left behind")
+            err.print(_INTERRUPTED)
         raise
