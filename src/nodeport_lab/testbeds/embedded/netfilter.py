@@ -12,7 +12,6 @@ import os
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache
 from typing import Any
@@ -20,7 +19,6 @@ from typing import Any
 from nodeport_lab.testbeds.embedded import namespaces
 
 LIBRARY = "libnftables.so.1"
-AT_ONCE = 8  # threads that load rulesets; more save no time
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = (-1, 1 << 25), (-3, 1 << 25), (-8, 1)
 _JSON = 1 << 4  # NFT_CTX_OUTPUT_JSON of nftables/libnftables.h
 
@@ -50,23 +48,20 @@ def keep_memory() -> None:
 
 
 def load(opened: Mapping[str, int], rulesets: Mapping[str, Sequence[str]]) -> None:
-    """Load rulesets, many namespaces at the same time, each one's texts in order.
+    """Load rulesets, each namespace's texts in order; what is refused ends it.
 
-    In threads: most of the time the kernel waits for its own packet paths to take notice.
+    One after the other: the library numbers sets and chains in variables that all threads
+    of a process share (`set_alloc` and `chain_alloc` in nftables' src/rule.c).
 
     Raises:
         OSError: one was refused; the message holds nftables' own.
     """
-
-    def load_one(name: str) -> None:
-        for text in rulesets[name]:
+    for name, texts in rulesets.items():
+        for text in texts:
             try:
                 _run(opened[name], text)
             except OSError as error:
                 raise OSError(f"nft in {name}: {error}") from error
-
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        list(pool.map(load_one, rulesets))
 
 
 def set_elements(namespace: int, table: str) -> dict[str, list[list[Any]]]:
