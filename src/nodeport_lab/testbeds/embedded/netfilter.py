@@ -50,8 +50,7 @@ def keep_memory() -> None:
 def load(opened: Mapping[str, int], rulesets: Mapping[str, Sequence[str]]) -> None:
     """Load rulesets, each namespace's texts in order; what is refused ends it.
 
-    One after the other: the library numbers sets and chains in variables that all threads
-    of a process share (`set_alloc` and `chain_alloc` in nftables' src/rule.c).
+    One after the other: the library is not made for threads, which would share its counters.
 
     Raises:
         OSError: one was refused; the message holds nftables' own.
