@@ -67,8 +67,10 @@ clean: ## Remove what was built and every cache; .venv stays
 	@rm -rf _build .hypothesis .mypy_cache .pytest_cache .ruff_cache dist
 	@find . -path ./.venv -prune -o \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +
 
-# The cells of one notebook, and the tests of one module, stay with one process.
-parallel := --numprocesses logical --maxprocesses 8 --dist loadscope
+# The cells of one notebook, and the tests of one module, stay with one process. Most of them
+# wait for packets or a browser, so one process more than there are processors is quicker.
+workers := $(shell cores=$$(nproc); echo $$((cores < 7 ? cores + 1 : 8)))
+parallel := --numprocesses $(workers) --dist loadscope
 
 ready: packages $(installed)
 

@@ -1,4 +1,4 @@
-"""What the report claims, and what the packets say to it.
+"""What the report and others claim, and what the packets say to it.
 
 A claim is a sentence with expectations: what the sentence, read literally, says of the
 cells of a matrix. Its status is computed from runs and nothing else. A claim that is
@@ -8,13 +8,17 @@ while those have the statuses that it needs.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from nodeport_lab.documented import Source
 from nodeport_lab.model import Direction, Observation, Run, Verdict
+from nodeport_lab.variations import VARIATIONS
 
 ARGUED = "argued"
+
+_USUAL = {name: option.values[0] for name, option in VARIATIONS.items()}
 
 
 class Status(StrEnum):
@@ -49,9 +53,11 @@ class Report:
 class Expectation:
     """What a claim says of some cells.
 
-    Empty `dataplanes`, `clients`, `policies`, `targets`: of any. `targets` are the columns
-    of a matrix (`Observation.target`). A cell is as claimed if it has the `outcome` and was
-    `seen` as expected, each where the claim says so.
+    Empty `dataplanes`, `clients`, `policies`, `targets`: of any, and options that it does not
+    name may have any value. A variation that it does not name is at its default: a sentence is
+    about the scenario as it stands. `targets` are the columns of a matrix
+    (`Observation.target`). A cell is as claimed if it has the `outcome` and was `seen` as
+    expected, each where the claim says so.
     """
 
     direction: Direction
@@ -65,8 +71,9 @@ class Expectation:
 
     def speaks_of(self, run: Run) -> bool:
         """Whether the claim says anything about the run's dataplane and options."""
+        wanted = {**_USUAL, **self.options}
         return (not self.dataplanes or run.dataplane in self.dataplanes) and all(
-            run.options.get(option) == value for option, value in self.options.items()
+            run.options.get(name, _USUAL.get(name)) == value for name, value in wanted.items()
         )
 
     def selects(self, observation: Observation) -> bool:
@@ -107,12 +114,14 @@ class Argument:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A sentence of the report, in own words, and how to test it.
+    """A sentence of the report or of a public issue, in own words, and how to test it.
 
     Attributes:
         id: stable name of the claim ("S1").
-        sentence: what the report says.
+        sentence: what the report says, or a source.
         experiment: what settles it.
+        sources: who says it; empty for the report.
+        runs: ids of the run notebooks that show its cells.
         expects: empty while the experiment does not exist, or if it is argued.
         argument: for a claim that is argued.
         needs: what is still missing for a test.
@@ -126,6 +135,8 @@ class Claim:
     argument: Argument | None = None
     needs: str = ""
     note: str = ""
+    sources: tuple[Source, ...] = ()
+    runs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,20 +165,20 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class RunStatus:
-    """Where a claim stands in one run."""
+    """Where a claim stands in one run, and in others of the same dataplane and options."""
 
     run: Run
     tally: Tally
 
     @property
     def status(self) -> Status:
-        """Where the claim stands in this run."""
+        """Where the claim stands in this configuration."""
         return self.tally.status
 
 
 @dataclass(frozen=True, slots=True)
 class ClaimStatus:
-    """Where a claim stands after all runs, on which basis, and in each run it speaks of."""
+    """Where a claim stands after all runs, on which basis, and in each configuration of them."""
 
     claim: Claim
     status: Status
@@ -206,8 +217,7 @@ def seen_kind(observation: Observation) -> Seen | None:
 
 def _measured(claim: Claim, runs: Iterable[Run]) -> ClaimStatus:
     """The status by packets; untested for a claim without expectations."""
-    by_run: list[RunStatus] = []
-    met: set[int] = set()
+    found: dict[Hashable, tuple[Run, dict[int, Tally]]] = {}
     for run in runs:
         tallies = {
             position: _tally(expectation, run)
@@ -217,19 +227,38 @@ def _measured(claim: Claim, runs: Iterable[Run]) -> ClaimStatus:
         total = _total(tallies.values())
         about_it = total.settled or total.silent or not run.observations
         if tallies and about_it:  # a run of another suite may have no cell of the claim's
-            by_run.append(RunStatus(run, total))
-            met |= {position for position, tally in tallies.items() if tally.settled}
+            _, before = found.setdefault(_configuration(run), (run, {}))
+            for position, tally in tallies.items():
+                before[position] = _together(before.get(position), tally)
+    by_run = tuple(RunStatus(run, _total(tallies.values())) for run, tallies in found.values())
+    met = {
+        position
+        for _, tallies in found.values()
+        for position, tally in tallies.items()
+        if tally.settled
+    }
     total = replace(
         _total(entry.tally for entry in by_run), unobserved=len(claim.expects) - len(met)
     )
     bases = dict.fromkeys(entry.run.basis for entry in by_run if entry.tally.settled)
-    return ClaimStatus(claim, total.status, tuple(bases), tuple(by_run))
+    return ClaimStatus(claim, total.status, tuple(bases), by_run)
+
+
+def _configuration(run: Run) -> Hashable:
+    """What runs of different questions have in common if their answers belong together."""
+    return run.testbed, run.dataplane, tuple(sorted({**_USUAL, **run.options}.items()))
 
 
 def _tally(expectation: Expectation, run: Run) -> Tally:
     answers = [expectation.holds(cell) for cell in run.observations if expectation.selects(cell)]
     as_claimed, contrary = answers.count(True), answers.count(False)
     return Tally(as_claimed, contrary, answers.count(None), int(not as_claimed + contrary))
+
+
+def _together(one: Tally | None, other: Tally) -> Tally:
+    """What two runs say of one expectation."""
+    both = _total(filter(None, (one, other)))
+    return replace(both, unobserved=int(not both.settled))
 
 
 def _total(tallies: Iterable[Tally]) -> Tally:

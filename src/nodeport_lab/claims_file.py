@@ -1,4 +1,4 @@
-"""Reading `claims.yml`: the report's claims and the documented outcomes, strictly.
+"""Reading `claims.yml`: claims, the report's and others, and the documented outcomes, strictly.
 
 The file is read by reports only. Its form is `claims.schema.json`; here are the checks
 that a schema cannot make: names that must exist, and cells documented only once.
@@ -85,6 +85,8 @@ def _claim_faults(document: _Raw) -> Iterator[str]:
         if claim["id"] in ids:
             yield f"{where}.id: {claim['id']!r} is given twice; every claim has its own id"
         ids.add(claim["id"])
+        for source in claim.get("sources", ()):
+            yield from _unknown(source, document["sources"], f"{where}.sources")
         for number, expectation in enumerate(claim.get("expects", ())):
             yield from _expectation_faults(
                 expectation, document["vocabulary"], f"{where}.expects[{number}]"
@@ -104,7 +106,7 @@ def _expectation_faults(expectation: _Raw, vocabulary: _Raw, where: str) -> Iter
         for name in expectation.get(kind, ()):
             yield from _unknown(name, vocabulary[kind], f"{where}.{kind}")
     for dataplane in chosen or dataplanes:
-        options = dataplanes.get(dataplane, {})
+        options = _options_of(dataplane, vocabulary)
         for name, value in expectation.get("options", {}).items():
             yield from _option_faults(name, [value], options, f"{where}.options")
 
@@ -196,7 +198,7 @@ def _claims_file(document: _Raw) -> ClaimsFile:
     }
     return ClaimsFile(
         report=Report(**document["report"]),
-        claims=tuple(_claim(raw) for raw in document["claims"]),
+        claims=tuple(_claim(raw, sources) for raw in document["claims"]),
         documented=tuple(_documented(document["documented"], sources)),
         dataplanes={
             dataplane: {option: tuple(values) for option, values in options.items()}
@@ -209,7 +211,7 @@ def _claims_file(document: _Raw) -> ClaimsFile:
     )
 
 
-def _claim(raw: _Raw) -> Claim:
+def _claim(raw: _Raw, sources: Mapping[str, Source]) -> Claim:
     argued = raw.get("argued")
     return Claim(
         id=raw["id"],
@@ -219,6 +221,8 @@ def _claim(raw: _Raw) -> Claim:
         argument=_argument(argued) if argued else None,
         needs=raw.get("needs", "").strip(),
         note=raw.get("note", "").strip(),
+        sources=tuple(sources[source] for source in raw.get("sources", ())),
+        runs=tuple(raw.get("runs", ())),
     )
 
 

@@ -13,6 +13,7 @@ from enum import StrEnum
 
 from nodeport_lab.dataplanes import DATAPLANES
 from nodeport_lab.model import Direction, Observation, Run, Verdict
+from nodeport_lab.remedies import BYSTANDERS
 from nodeport_lab.variations import VARIATIONS, departures
 
 ASSUMED = "assumed"
@@ -66,7 +67,8 @@ class DocumentedOutcome:
     """What the book states for one cell of a matrix.
 
     `options` holds the values of each option and variation for which it is stated; what it
-    does not name must be at its default. Empty `clients`: whoever calls.
+    does not name must be at its default. Empty `clients`: whoever calls. It is about the
+    server that the policies speak of, and about none of the bystanders of a remedy.
     """
 
     dataplane: str
@@ -93,6 +95,7 @@ class DocumentedOutcome:
             and observation.target == self.target
             and observation.direction is self.direction
             and (not self.clients or observation.client in self.clients)
+            and observation.server not in BYSTANDERS
         )
 
 
@@ -193,3 +196,19 @@ def assert_documented(run: Run, documented: Sequence[DocumentedOutcome]) -> str:
         return f"Nothing is documented for any of the {silent} cells; nothing was held to it."
     rest = f" {silent} more are undocumented." if silent else ""
     return f"All {held} cells with a documented outcome came out as documented.{rest}"
+
+
+def assert_all_documented(runs: Sequence[Run], documented: Sequence[DocumentedOutcome]) -> str:
+    """Hold many runs to what is documented, and say in one sentence what was held.
+
+    Raises:
+        AssertionError: as `assert_documented`.
+    """
+    for run in runs:
+        assert_documented(run, documented)
+    silent = sum(len(undocumented(run, documented)) for run in runs)
+    cells = sum(len(run.observations) for run in runs)
+    return (
+        f"In {len(runs)} runs all {cells - silent} cells with a documented outcome came out as "
+        f"documented. {silent or 'None'} more are undocumented."
+    )

@@ -19,7 +19,7 @@ from threading import Event
 from nodeport_lab.cells import Cell, enumerate_cells
 from nodeport_lab.dataplanes import Dataplane, find_dataplane
 from nodeport_lab.errors import LabError, UnknownNameError
-from nodeport_lab.manifests import NO_POLICY
+from nodeport_lab.manifests import ALL_POLICIES, NO_POLICY
 from nodeport_lab.model import (
     Action,
     ClusterFacts,
@@ -240,6 +240,10 @@ class _Part:
     cluster: ClusterFacts | None
 
 
+_InForce = tuple[NetworkPolicy, ...]
+"""The policies that are in force at one time; none is the control."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Share:
     """The part of a question that one testbed answers; all of it, before it is split."""
@@ -248,7 +252,7 @@ class _Share:
     dataplane: Dataplane
     options: Mapping[str, str]
     scenario: Scenario
-    policies: tuple[NetworkPolicy | None, ...]
+    policies: tuple[_InForce, ...]
 
     def split(self, most: int) -> Iterator[_Share]:
         """Parts of about the same size, none with more than so many policies."""
@@ -264,22 +268,26 @@ class _Share:
         with set_up(self.scenario, self.dataplane, self.options) as testbed:
             scenario = testbed.scenario
             callers = [client for client in suite.callers(scenario) if testbed.has(client)]
-            cells = list(enumerate_cells(scenario, testbed.network, callers, suite.protocol))
+            cells = [
+                cell
+                for cell in enumerate_cells(scenario, testbed.network, callers, suite.protocol)
+                if suite.routes is None or cell.route in suite.routes
+            ]
             control = testbed.probe([cell.probe for cell in cells], deadline)
             open_ = [
                 number for number, result in enumerate(control) if result.verdict is Verdict.ALLOWED
             ]
             rows: list[Observation] = []
-            for policy in self.policies:
+            for in_force in self.policies:
                 if stop.is_set():
                     break
                 results = dict(enumerate(control))
-                if policy is not None:
-                    testbed.apply([policy])
+                if in_force:
+                    testbed.apply(in_force)
                     probes = [cells[number].probe for number in open_]
                     results |= zip(open_, testbed.probe(probes, deadline), strict=True)
                 rows += [
-                    _observation(policy, scenario, cell, results[number], control[number])
+                    _observation(in_force, scenario, cell, results[number], control[number])
                     for number, cell in enumerate(cells)
                 ]
                 finished()
@@ -309,12 +317,18 @@ def _answer(question: Question, scenario: Scenario, venue: Venue) -> _Share:
     options = venue.options(dataplane, given)
     suite = SUITES[question.suite]
     names = question.policies or suite.policies or policy_names(scenario)
-    policies = [find_policy(scenario, name) for name in names]
+    policies = [_in_force(find_policy(scenario, name)) for name in names]
+    if suite.together:
+        policies = [tuple(policy for in_force in policies for policy in in_force)]
     changed = vary(scenario, varied)
     if suite.services is not None:
         services = tuple(one for one in changed.services if one.name in suite.services)
         changed = replace(changed, services=services)
     return _Share(question, dataplane, options, changed, tuple(policies))
+
+
+def _in_force(policy: NetworkPolicy | None) -> _InForce:
+    return () if policy is None else (policy,)
 
 
 def _told(question: Question) -> str:
@@ -341,17 +355,17 @@ def _run(answer: _Share, venue: Venue, parts: Sequence[_Part]) -> Run:
 
 
 def _observation(
-    policy: NetworkPolicy | None,
+    in_force: _InForce,
     scenario: Scenario,
     cell: Cell,
     result: ProbeResult,
     control: ProbeResult,
 ) -> Observation:
-    direction = _direction(policy)
+    direction = _direction(in_force)
     shown = _telling(result.decisions, direction)
     backend = result.backend or control.backend
     return Observation(
-        policy=policy.name if policy else NO_POLICY,
+        policy=_name_of(in_force),
         direction=direction,
         namespace=cell.client.pod.namespace if cell.client.pod else None,
         client=cell.client.name,
@@ -377,8 +391,15 @@ def _observation(
     )
 
 
-def _direction(policy: NetworkPolicy | None) -> Direction:
-    if policy is None or Direction.EGRESS in policy.directions:
+def _name_of(in_force: _InForce) -> str:
+    if len(in_force) > 1:
+        return ALL_POLICIES
+    return in_force[0].name if in_force else NO_POLICY
+
+
+def _direction(in_force: _InForce) -> Direction:
+    """The clients' side, unless policy looks at the server's alone."""
+    if not in_force or any(Direction.EGRESS in policy.directions for policy in in_force):
         return Direction.EGRESS
     return Direction.INGRESS
 

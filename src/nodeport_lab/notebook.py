@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from io import StringIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from IPython.core.getipython import get_ipython
 from myst_nb import glue  # type: ignore[import-untyped]  # publishes no types
@@ -34,8 +34,10 @@ from nodeport_lab.errand import Errand
 from nodeport_lab.errors import NotebookError, UnknownNameError
 from nodeport_lab.manifests.users import read_users_files
 from nodeport_lab.model import Client, Run, Scenario
-from nodeport_lab.report import advice_text, changes, tables
+from nodeport_lab.remedies import PREFIX, REMEDIES
+from nodeport_lab.report import advice_text, changes, claim_tables, tables
 from nodeport_lab.report import atlas as atlases
+from nodeport_lab.report import remedies as remedied
 from nodeport_lab.report.atlas import Atlas, Part, Seen
 from nodeport_lab.report.check_page import Shown
 from nodeport_lab.report.published import publish
@@ -55,6 +57,7 @@ if TYPE_CHECKING:
     from nodeport_lab.report.figure import HeatMap
 
 _WIDTH = 76  # characters of printed text
+_RUNS_FROM_CHAPTERS = "../notebooks/runs"  # the same in every language of the site
 TESTBED_VARIABLE = "NODEPORT_LAB_TESTBED"
 """Names the testbed on which committed notebooks are executed again, in place of theirs."""
 
@@ -130,6 +133,58 @@ def run_suite(  # noqa: PLR0913  # questions, and how to ask them
         if left_out.isdisjoint(f"{name}={value}" for name, value in question.options.items())
     ]
     return _answered(questions, testbed, deadline)
+
+
+def run_each(
+    sets: Iterable[Mapping[str, Any]],
+    *,
+    testbed: str = "embedded",
+    deadline: float = DEFAULT_DEADLINE,
+) -> list[Run]:
+    """Run several sets of configurations at once, each under policies of its own; see `run`.
+
+    Args:
+        sets: each with a `suite`, the names of `policies`, and `configurations`, which are
+            pairs of a dataplane and its options.
+        testbed: see `run`.
+        deadline: see `run`.
+
+    Raises:
+        LabError: a set of another form; see `run` for others.
+    """
+    questions = []
+    for one in sets:
+        if one.keys() != {"suite", "policies", "configurations"}:
+            raise NotebookError(
+                f"a set of configurations has {sorted(one)}; it needs a suite, policies and "
+                "configurations, as in {suite: ports, policies: [egress-port-node], "
+                "configurations: [[cilium, {}]]}"
+            )
+        questions += [
+            _question(one["suite"], one["policies"], *configuration)
+            for configuration in one["configurations"]
+        ]
+    return _answered(questions, testbed, deadline)
+
+
+def run_remedy(
+    name: str,
+    dataplanes: Sequence[str] | None = None,
+    *,
+    testbed: str = "embedded",
+    deadline: float = DEFAULT_DEADLINE,
+) -> list[Run]:
+    """Run every stage of a remedy, one run for each stage and dataplane.
+
+    Args:
+        name: its name.
+        dataplanes: names; None for all.
+        testbed: see `run`.
+        deadline: see `run`.
+    """
+    if name not in REMEDIES:
+        raise UnknownNameError("remedy", name, list(REMEDIES))
+    return run_suite(f"{PREFIX}{name}", dataplanes, testbed=testbed, deadline=deadline)
 
 
 def walk(  # noqa: PLR0913  # a connection, and how to ask about it
@@ -259,7 +314,22 @@ def documented_table(run: Run, *, by_client: bool = False) -> Table:
 
 def claims_table(*runs: Run) -> Table:
     """The report's claims, settled by these runs."""
-    return tables.claims_table(_statuses(runs))
+    return claim_tables.claims_table(one for one in _statuses(runs) if not one.claim.sources)
+
+
+def remedy_table(*runs: Run) -> Table:
+    """What became of the connections in each stage of a remedy, dataplanes side by side."""
+    return remedied.remedy_table(runs)
+
+
+def sources_table(*runs: Run) -> Table:
+    """Whose address arrives at the server in each stage of a remedy."""
+    return remedied.sources_table(runs)
+
+
+def policies_table(*runs: Run) -> Table:
+    """What each policy of a remedy has to allow."""
+    return remedied.policies_table(runs)
 
 
 def versions(*runs: Run) -> None:
@@ -278,6 +348,15 @@ def assert_documented(*runs: Run) -> None:
         name = f"{title(one)}: " if len(runs) > 1 else ""
         held = documented.assert_documented(one, _book_of_claims().documented)
         print(f"{name}{held}")  # noqa: T201
+
+
+def assert_all_documented(*runs: Run) -> None:
+    """Hold many runs to what is documented, and print in one sentence what was held.
+
+    Raises:
+        AssertionError: a cell differs from a documented outcome that applies to it.
+    """
+    print(documented.assert_all_documented(runs, _book_of_claims().documented))  # noqa: T201
 
 
 def paste_verdicts(run: Run, *policies: str) -> None:
@@ -340,8 +419,20 @@ def paste_placements(*runs: Run) -> None:
 
 
 def paste_claims(*runs: Run) -> None:
-    """Let chapters refer to the claims and their statuses."""
-    _paste({"claims-table": claims_table(*runs), **claim_values(_statuses(runs))})
+    """Let chapters refer to the claims and their statuses, the report's and all together."""
+    found = _statuses(runs)
+    ledger = claim_tables.ledger_table(found, _book_of_claims().report, _RUNS_FROM_CHAPTERS)
+    _paste({"claims-table": claims_table(*runs), "ledger-table": ledger, **claim_values(found)})
+
+
+def paste_remedy(*runs: Run) -> None:
+    """Let chapters refer to what became of the connections in each stage."""
+    _paste({"remedy-table": remedy_table(*runs), **remedied.outcome_values(runs)})
+
+
+def paste_sources(*runs: Run) -> None:
+    """Let chapters refer to whose address arrived in each stage."""
+    _paste({"sources-table": sources_table(*runs), **remedied.source_values(runs)})
 
 
 def _paste(values: Mapping[str, object]) -> None:

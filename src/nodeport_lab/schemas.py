@@ -17,9 +17,9 @@ from jsonschema.exceptions import best_match
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 
-def load(name: str) -> dict[str, Any]:
-    """The schema `<name>.schema.json` of the package."""
-    text = (resources.files("nodeport_lab") / f"{name}.schema.json").read_text(encoding="utf-8")
+def load(name: str, package: str = "nodeport_lab") -> dict[str, Any]:
+    """The schema `<name>.schema.json` of the package, or of one inside of it."""
+    text = (resources.files(package) / f"{name}.schema.json").read_text(encoding="utf-8")
     schema: dict[str, Any] = json.loads(text)
     return schema
 

@@ -6,13 +6,15 @@ report stand in `manifests/`, those that a suite adds in `manifests/suites/`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 from nodeport_lab.cells import as_client, host_clients, outside_clients, pod_clients
 from nodeport_lab.dataplanes import DATAPLANES, Dataplane
 from nodeport_lab.errors import UnknownNameError
 from nodeport_lab.model import Client, Protocol, Scenario
+from nodeport_lab.remedies import PREFIX, REMEDIES, Remedy
 from nodeport_lab.variations import BACKEND, VARIATIONS
 
 Configuration = Mapping[str, str]
@@ -38,6 +40,8 @@ class Suite:
         policies: names; None for every policy of the folders.
         services: names of the Services that are dialled; None for all.
         protocol: of the ports that are dialled.
+        routes: the ways that are dialled; None for every way that there is.
+        together: all of its policies are in force at once.
     """
 
     name: str
@@ -50,6 +54,8 @@ class Suite:
     policies: tuple[str, ...] | None = None
     services: tuple[str, ...] | None = None
     protocol: Protocol = Protocol.TCP
+    routes: tuple[str, ...] | None = None
+    together: bool = False
 
 
 def everyone(scenario: Scenario) -> tuple[Client, ...]:
@@ -73,6 +79,46 @@ def one_option_at_a_time(dataplane: Dataplane) -> tuple[Configuration, ...]:
             needed = dict([option.requires[value]]) if value in option.requires else {}
             changed.append({name: value, **needed})
     return tuple(changed)
+
+
+def every_combination(dataplane: Dataplane) -> tuple[Configuration, ...]:
+    """Every value of every option with every other, where the dataplane has both."""
+    options = dataplane.options
+    combined = (
+        dict(zip(options, values, strict=True))
+        for values in product(*(option.values for option in options.values()))
+    )
+    return tuple(
+        chosen
+        for chosen in combined
+        if all(
+            chosen[other] == needed
+            for name, value in chosen.items()
+            for other, needed in [options[name].requires.get(value, (name, value))]
+        )
+    )
+
+
+def _always(configuration: Configuration) -> Callable[[Dataplane], Sequence[Configuration]]:
+    return lambda _dataplane: (configuration,)
+
+
+def _stages(remedy: Remedy) -> Iterator[Suite]:
+    """A suite for each stage of a remedy, on every dataplane."""
+    for stage in remedy.stages:
+        yield Suite(
+            remedy.suite(stage),
+            f"{remedy.title}, {stage.name}: {stage.summary}",
+            remedy.cluster,
+            stage.folders,
+            stage.callers,
+            stage.dataplanes or tuple(DATAPLANES),
+            _always(stage.configuration),
+            stage.policies,
+            stage.services,
+            routes=stage.routes,
+            together=stage.together,
+        )
 
 
 SUITES: Mapping[str, Suite] = {
@@ -131,6 +177,16 @@ SUITES: Mapping[str, Suite] = {
             (*_SHORT, "ingress-podselector-client", "ingress-ipblock-nodes"),
         ),
         Suite(
+            "combinations",
+            "the report's two policies on Cilium, in every combination of its options",
+            "dev",
+            REPORT_FOLDERS,
+            pod_clients,
+            ("cilium", "cilium-kpr", "cilium-kpr-hostns"),
+            every_combination,
+            ("ipblock-nodes", "podselector-server"),
+        ),
+        Suite(
             "udp",
             "the report's main policies over UDP",
             "dev",
@@ -149,20 +205,39 @@ SUITES: Mapping[str, Suite] = {
             pod_clients,
             tuple(DATAPLANES),
         ),
+        *(suite for remedy in REMEDIES.values() for suite in _stages(remedy)),
     )
 }
 
 ALL = "all"
+EVERY_REMEDY = "remedies"
 
 
 def find_suites(name: str) -> tuple[Suite, ...]:
-    """The suite of that name; `all` is every suite but the report, which egress contains.
+    """The suite of that name, or those of a group.
+
+    `all` is every suite but the report, which egress contains; `remedies` is every stage of
+    every remedy, `remedy-NAME` those of one.
 
     Raises:
         UnknownNameError: there is none.
     """
-    if name == ALL:
-        return tuple(suite for suite in SUITES.values() if suite.name != "report")
+    groups = suite_groups()
+    if name in groups:
+        return tuple(SUITES[one] for one in groups[name])
     if name not in SUITES:
-        raise UnknownNameError("suite", name, [*SUITES, ALL])
+        raise UnknownNameError("suite", name, [*SUITES, *groups])
     return (SUITES[name],)
+
+
+def suite_groups() -> dict[str, tuple[str, ...]]:
+    """Name of a group -> the suites in it."""
+    by_remedy = {
+        f"{PREFIX}{remedy.name}": tuple(remedy.suite(stage) for stage in remedy.stages)
+        for remedy in REMEDIES.values()
+    }
+    return {
+        ALL: tuple(name for name in SUITES if name != "report"),
+        EVERY_REMEDY: tuple(name for names in by_remedy.values() for name in names),
+        **by_remedy,
+    }

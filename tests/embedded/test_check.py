@@ -13,11 +13,11 @@ from support.kubernetes_api import KubernetesApi
 from support.users import pod, policy, service
 
 from nodeport_lab import observations
-from nodeport_lab.check.answers import ALL_POLICIES
 from nodeport_lab.check.checker import Check, Request, check
 from nodeport_lab.check.findings import Kind
 from nodeport_lab.errors import LabError, UnknownNameError
 from nodeport_lab.locations import repository_root
+from nodeport_lab.manifests import ALL_POLICIES
 from nodeport_lab.manifests.users import read_users_files, read_users_text
 from nodeport_lab.model import Direction
 from nodeport_lab.report import check_record

@@ -139,7 +139,9 @@ def test_ctrl_c_at_any_moment_leaves_nothing(delay: float) -> None:
     os.killpg(running.pid, signal.SIGINT)
     _, said = running.communicate(timeout=15)
 
-    assert running.returncode not in {0, 1}
+    # Python itself exits with 1 when it is interrupted before it has read its site module.
+    python_begun = "Fatal Python error: init_import_site" not in said
+    assert running.returncode not in ({0, 1} if python_begun else {0})
     begun = "main()" in said  # before that, Python itself is still importing
     assert "Traceback" not in said or not begun
     assert gone(started)

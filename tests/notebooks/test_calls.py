@@ -7,7 +7,7 @@ import pytest
 
 from nodeport_lab import experiment, notebook
 from nodeport_lab.book.values import answer_values, seen_names, shared_values
-from nodeport_lab.errors import UnknownNameError
+from nodeport_lab.errors import NotebookError, UnknownNameError
 from nodeport_lab.experiment import Question
 from nodeport_lab.model import Run
 from nodeport_lab.report.atlas import Kind, Part, Way
@@ -49,6 +49,38 @@ def test_a_suite_is_run_without_what_it_leaves_out(asked: list[Question]) -> Non
     assert [one.options for one in asked] == [
         one for one in everything if one != {"encapsulation": "IPIP"}
     ]
+
+
+def test_each_set_is_asked_under_policies_of_its_own(asked: list[Question]) -> None:
+    """All of them at once."""
+    notebook.run_each(
+        [
+            {
+                "suite": "ports",
+                "policies": ["egress-port-node"],
+                "configurations": [["cilium", {}]],
+            },
+            {
+                "suite": "report",
+                "policies": ["both"],
+                "configurations": [["cilium", {"ciliumVersion": 1.20}], ["calico-ebpf", {}]],
+            },
+        ]
+    )
+
+    assert [(one.suite, one.dataplane, one.policies) for one in asked] == [
+        ("ports", "cilium", ["egress-port-node"]),
+        ("report", "cilium", ["both"]),
+        ("report", "calico-ebpf", ["both"]),
+    ]
+
+
+def test_a_set_of_another_form_is_refused(asked: list[Question]) -> None:
+    """It says what a set needs, before anything is sent."""
+    with pytest.raises(NotebookError, match="needs a suite, policies and configurations"):
+        notebook.run_each([{"suite": "ports", "configurations": [["cilium", {}]]}])
+
+    assert asked == []
 
 
 def test_an_unknown_suite_is_answered_with_the_known_ones(asked: list[Question]) -> None:

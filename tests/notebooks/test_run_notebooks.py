@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from nbformat import NotebookNode
 
+from nodeport_lab import claims_file, locations
 from nodeport_lab.book import status, tags
 from nodeport_lab.book.atlas import atlases
 from nodeport_lab.book.build import stored_status
@@ -20,6 +21,7 @@ from nodeport_lab.book.normalise import dumps, normalise
 from nodeport_lab.book.parameters import assigned_names
 from nodeport_lab.book.render import parameter_names, read, render
 from nodeport_lab.book.runs import RunSpec, load
+from nodeport_lab.claims import Status
 from nodeport_lab.dataplanes import DATAPLANES
 from nodeport_lab.locations import repository_root
 
@@ -28,9 +30,11 @@ RUNS = ROOT / "notebooks" / "runs"
 SPECS = load(ROOT / "notebooks")
 TEMPLATES = sorted((ROOT / "notebooks" / "templates").glob("*.ipynb"))
 SHOWING = re.compile(r"^lab\.(\w+)", re.MULTILINE)
-MEASURING = re.compile(r"\blab\.run(_all|_suite)?\(")
+MEASURING = re.compile(r"\blab\.run(_all|_suite|_each|_remedy)?\(")
 """What makes runs; they are held to what is documented, and say what they were made with."""
-AT_ONE_GLANCE = {"heat_map", "atlas", "placement_table", "walk_figure", "check_report"}
+AT_ONE_GLANCE = {
+    *("heat_map", "atlas", "placement_table", "remedy_table", "walk_figure", "check_report"),
+}
 """One of these is in every notebook: what came out, before any detail."""
 
 
@@ -193,6 +197,19 @@ def test_template_is_clean(path: Path) -> None:
     assert "testbed" in parameter_names(template)
     if any(MEASURING.search(cell.source) for cell in code(template)):
         assert "deadline" in parameter_names(template)
+
+
+def test_every_claim_that_can_be_measured_is_settled() -> None:
+    """The run of the claims asks for at least one cell of everything that they speak of."""
+    told = {
+        output.metadata.scrapbook.name: output.data["application/papermill.record/text/plain"]
+        for output in outputs(read(RUNS / "claims.ipynb"))
+        if "scrapbook" in output.get("metadata", {})
+    }
+
+    for claim in claims_file.load(locations.claims_file()).claims:
+        settled = told[claim.id] != repr(str(Status.UNTESTED))
+        assert settled is not bool(claim.needs), claim.id
 
 
 def test_every_template_is_used() -> None:

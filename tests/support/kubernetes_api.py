@@ -90,8 +90,8 @@ class KubernetesApi:
         """How many requests there were with a method and a part of a path."""
         return sum(one == method and part in path for one, path in self.requests)
 
-    def kubeconfig(self, folder: Path) -> Path:
-        """A kubeconfig with the context `dev` for this server."""
+    def kubeconfig(self, folder: Path, context: str = "dev") -> Path:
+        """A kubeconfig with a context for this server."""
         file = folder / "kubeconfig"
         file.write_text(
             json.dumps(
@@ -101,7 +101,7 @@ class KubernetesApi:
                     "current-context": "",
                     "clusters": [{"name": "c", "cluster": {"server": self.url}}],
                     "users": [{"name": "u", "user": {"token": "secret"}}],
-                    "contexts": [{"name": "dev", "context": {"cluster": "c", "user": "u"}}],
+                    "contexts": [{"name": context, "context": {"cluster": "c", "user": "u"}}],
                 }
             )
         )

@@ -4,6 +4,7 @@
   /proc/net/nf_conntrack
 - Calico: chains, marks and comments of felix/rules/endpoints.go and felix/rules/policy.go, as
   iptables-save(8) prints them, and libnftables-json(5) with the names of felix/nftables
+- Calico's eBPF maps: felix/cmd/calico-bpf/commands/conntrack.go and policy_debug.go
 - Hubble: api/v1/flow/flow.proto as protobuf's JSON
 - monitor: pkg/monitor/datapath_policy.go (`auth:` since Cilium 1.14)
 
@@ -125,3 +126,64 @@ VERDICT_LINE = (
     "Policy verdict log: flow 0x4a9eceac local EP ID 423, remote ID 6, proto 6, egress, "
     "action deny, auth: disabled, match none, 10.244.1.7:40001 -> 172.18.0.4:30080 tcp SYN"
 )
+
+BPF_CONNECTIONS = """\
+TCP 10.244.1.7:40001 -> 172.18.0.3:30080 -> 10.244.2.9:8080  Active ago 3.912s ESTABLISHED
+TCP 10.244.1.7:40002 -> 10.244.2.9:8080  Active ago 12.5ms SYN-SENT
+UDP 10.244.1.7:40003 -> 10.96.0.10:53 -> 10.244.0.2:53 source port changed from 40009  \
+Active ago 1m2.3s
+TCP 172.18.0.1:40004 -> 172.18.0.3:30080 -> 10.244.2.9:8080 external client, service forwarded \
+to/from 172.18.0.4  Active ago 2s RESET
+ICMP 10.244.1.7:0 -> 10.244.2.9:0  Active ago 2s
+TCP 999.1.1.1:1 -> 10.244.2.9:8080  Active ago 2s CLOSED
+"""
+
+
+def programs(first: int, second: int) -> str:
+    """What `policy dump` prints for a pod with two rules of egress, in its newer form."""
+    return f"""\
+IfaceName: cali0123456789a
+Hook: tc egress
+  Tier: default
+    Policy: KubernetesNetworkPolicy lab/ingress-deny 0
+    End Policy: KubernetesNetworkPolicy lab/ingress-deny 0
+  End Tier: default  (action: deny)
+  Profile: kns.lab
+      Rule: kns.lab  Action: allow
+      Hit count: 7
+IfaceName: cali0123456789a
+Hook: tc ingress
+  Tier: default
+    Policy: KubernetesNetworkPolicy lab/both 0
+      Rule: lab/both  Action: allow
+      Match: dst={{0x1234abcd}}
+      Hit count: {first}
+      Rule: lab/both  Action: allow
+      Hit count: {second}
+    End Policy: KubernetesNetworkPolicy lab/both 0
+  End Tier: default  (action: deny)
+      Hit count: 9
+"""
+
+
+def instructions(first: int, second: int) -> str:
+    """The same egress as comments between instructions, the older form."""
+    return f"""\
+IfaceName: cali0123456789a
+Hook: ingress
+Error:
+Policy Info:
+//Start of tier default
+//Start of policy lab/knp.default.both
+//Start of rule action:"allow" rule_id:"aaaaaaaaaaaaaaaa"
+//IPSets dst_ip_set_ids:<0x1234abcd>
+// count = {first}
+      bf16000000000000 Mov64 dst=R6 src=R1
+//End of rule aaaaaaaaaaaaaaaa
+//Start of rule action:"allow" rule_id:"bbbbbbbbbbbbbbbb"
+// count = {second}
+//End of rule bbbbbbbbbbbbbbbb
+//End of policy lab/knp.default.both
+//End of tier default: deny
+// count = 9
+"""

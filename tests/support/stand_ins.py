@@ -72,7 +72,7 @@ create)
     n=0
     for node in {nodes}; do n=$((n + 1)); echo "id$n $node"; done > {folder}/containers
   fi
-  test -e {folder}/create-hangs && exec sleep 30
+  test -e {folder}/create-hangs && {{ echo $$ > {folder}/create-hangs; exec sleep 30; }}
   test -e {folder}/create-fails && {{ cat {folder}/create-fails >&2; exit 1; }}
   echo "apiVersion: v1" > "$8" ;;
 delete)

@@ -32,6 +32,7 @@ FLOORS = (
     "errand",
     "experiment",
     "suites",
+    "remedies",
     "walk_reader",
     "walk",
     "trace",
@@ -54,7 +55,8 @@ FLOORS = (
 
 BLIND = {
     "advice": {"cells", "testbeds", "model", "errors"},
-    "suites": {"cells", "variations", "dataplanes", "model", "errors"},
+    "remedies": {"cells", "model"},
+    "suites": {"remedies", "cells", "variations", "dataplanes", "model", "errors"},
     "variations": {"dataplanes", "model", "errors"},
     "testbeds": {
         "dataplanes",
@@ -64,6 +66,7 @@ BLIND = {
         "locations",
         "model",
         "errors",
+        "schemas",
     },
     "dataplanes": {"services", "policy", "model", "errors"},
     "policy": {"model"},
@@ -72,7 +75,7 @@ BLIND = {
 }
 """Parts that may import these and no others."""
 
-PURE = ("suites", "variations", "dataplanes", "policy", "services", "model")
+PURE = ("suites", "remedies", "variations", "dataplanes", "policy", "services", "model")
 EFFECTS = {"asyncio", "ctypes", "io", "os", "pathlib", "pyroute2", "socket", "subprocess", "sys"}
 
 

@@ -131,6 +131,18 @@ def test_an_expectation_speaks_only_of_what_it_selects(changes: dict[str, Any]) 
     assert status_of(replace(ALLOWED, **changes), runs=[run]) is Status.UNTESTED
 
 
+def test_a_sentence_is_about_the_scenario_as_it_stands_unless_it_says_otherwise() -> None:
+    """A variation that it does not name is at its default; an option may have any value."""
+    moved = made_up(BLOCKED, options={"mode": "a", "backend": "moved"})
+    placed = made_up(BLOCKED, options={"mode": "a", "backend": "as-placed"})
+    about_it = replace(ALLOWED, options={"backend": "moved"})
+
+    assert status_of(ALLOWED, runs=[moved]) is Status.UNTESTED
+    assert status_of(ALLOWED, runs=[placed]) is Status.REFUTED
+    assert status_of(about_it, runs=[moved]) is Status.REFUTED
+    assert status_of(about_it, runs=[placed]) is Status.UNTESTED
+
+
 def test_an_expectation_without_selection_speaks_of_everything() -> None:
     """No policies, targets, clients, dataplanes: any of them."""
     everything = Expectation(Direction.EGRESS, outcome=Verdict.ALLOWED)
@@ -176,6 +188,22 @@ def test_a_run_of_other_questions_is_not_listed() -> None:
 
     assert [entry.run for entry in found.runs] == [egress]
     assert found.status is Status.CONFIRMED
+
+
+def test_runs_of_one_configuration_stand_together() -> None:
+    """Two suites asked the same dataplane with the same options: the sentence has one line."""
+    other = replace(ALLOWED, policies=("wall",))
+    first = made_up(CELL, suite="one")
+    second = made_up(
+        replace(CELL, policy="wall"), BLOCKED, suite="two", options={"backend": "as-placed"}
+    )
+
+    (found,) = statuses([Claim("X1", "So it is.", "none", (ALLOWED, other))], [first, second])
+
+    (entry,) = found.runs
+    assert entry.run is first
+    assert entry.tally == Tally(as_claimed=2, contrary=1)
+    assert entry.status is found.status is Status.REFINED
 
 
 @pytest.mark.parametrize(

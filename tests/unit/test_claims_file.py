@@ -10,12 +10,14 @@ import jsonschema
 import pytest
 
 from nodeport_lab import claims_file, schemas
+from nodeport_lab.book import runs
 from nodeport_lab.claims import Seen, Status
 from nodeport_lab.dataplanes import DATAPLANES
 from nodeport_lab.documented import Label
 from nodeport_lab.errors import ClaimError
 from nodeport_lab.experiment import policy_names, suite_scenario
 from nodeport_lab.locations import claims_file as claims_path
+from nodeport_lab.locations import repository_root
 from nodeport_lab.manifests import NO_POLICY
 from nodeport_lab.model import Direction, Verdict
 from nodeport_lab.suites import SUITES
@@ -77,6 +79,14 @@ DOCUMENT: dict[str, Any] = {
             "argued": {"status": "refined", "because": "Because.", "given": {"X1": ["refuted"]}},
         },
         {"id": "R1", "sentence": "So do it.", "experiment": "none", "needs": "A test."},
+        {
+            "id": "G1",
+            "sentence": "So they say.",
+            "experiment": "none",
+            "sources": ["page"],
+            "runs": ["one"],
+            "needs": "A test.",
+        },
     ],
     "documented": [ENTRY],
 }
@@ -87,7 +97,7 @@ Spoil = Callable[[dict[str, Any]], object]
 def test_claims_are_read_as_they_are_written() -> None:
     """Every field of a claim arrives."""
     read = claims_file.parse(DOCUMENT)
-    measured, argued, missing = read.claims
+    measured, argued, missing, said = read.claims
     (expectation,) = measured.expects
 
     assert expectation.dataplanes == ("plane",)
@@ -102,6 +112,9 @@ def test_claims_are_read_as_they_are_written() -> None:
     assert argued.argument.status is Status.REFINED
     assert argued.argument.given == {"X1": (Status.REFUTED,)}
     assert missing.needs == "A test."
+    assert (missing.sources, missing.runs) == ((), ())
+    assert [source.url for source in said.sources] == ["https://example.org/page"]
+    assert said.runs == ("one",)
     assert read.report.retells == "somewhere#1"
 
 
@@ -166,12 +179,16 @@ def test_an_entry_may_be_about_several_dataplanes_values_and_clients() -> None:
             "claims[0].expects[0].policies: 'moat' is unknown; choose one of: fence, wall",
         ),
         (
+            lambda d: d["claims"][3].update(sources=["rumour"]),
+            "claims[3].sources: 'rumour' is unknown; choose one of: page",
+        ),
+        (
             lambda d: d["claims"][0]["expects"][0].update(options={"mode": "c"}),
             "claims[0].expects[0].options.mode: 'c' is unknown; choose one of: a, b",
         ),
         (
             lambda d: d["claims"][0]["expects"][0].update(dataplanes=["train"]),
-            "claims[0].expects[0].options: 'mode' is unknown; choose one of: none here",
+            "claims[0].expects[0].options: 'mode' is unknown; choose one of: backend",
         ),
         (
             lambda d: d["claims"][1]["argued"].update(given={"R1": ["refuted"]}),
@@ -309,7 +326,32 @@ def test_every_row_of_the_report_is_claimed() -> None:
     """No sentence of the report was left out, and ids are stable."""
     expected = [f"{kind}{number}" for kind, last in REPORT.items() for number in range(1, last + 1)]
 
-    assert expected == [claim.id for claim in claims_file.load(claims_path()).claims]
+    assert expected == [
+        claim.id for claim in claims_file.load(claims_path()).claims if not claim.sources
+    ]
+
+
+def test_what_others_say_is_numbered_without_gaps() -> None:
+    """The ids are as stable as those of the report, and each sentence has its source."""
+    others = [claim for claim in claims_file.load(claims_path()).claims if claim.sources]
+
+    assert [f"G{number}" for number in range(1, len(others) + 1)] == [one.id for one in others]
+
+
+def test_every_claim_that_is_settled_names_runs_that_show_it() -> None:
+    """A reader finds the cells; a claim without an experiment has none to show."""
+    known = {spec.id for spec in runs.load(repository_root() / "notebooks")}
+
+    for claim in claims_file.load(claims_path()).claims:
+        assert set(claim.runs) <= known, claim.id
+        assert bool(claim.runs) is not bool(claim.needs), claim.id
+
+
+def test_no_two_claims_say_the_same() -> None:
+    """What several issues say is one claim with several sources."""
+    said = [claim.sentence for claim in claims_file.load(claims_path()).claims]
+
+    assert len(said) == len(set(said))
 
 
 def test_dataplanes_and_options_are_those_of_the_lab() -> None:
@@ -386,5 +428,6 @@ def test_every_source_is_cited() -> None:
     """No source stands there for nothing."""
     read = claims_file.load(claims_path())
     cited = {source for entry in read.documented for source in entry.foundation.sources}
+    cited |= {source for claim in read.claims for source in claim.sources}
 
     assert cited == set(read.sources.values())

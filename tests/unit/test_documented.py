@@ -10,6 +10,7 @@ from nodeport_lab.documented import (
     Foundation,
     Label,
     Source,
+    assert_all_documented,
     assert_documented,
     compare,
     comparisons,
@@ -164,6 +165,20 @@ def test_the_assertion_names_every_differing_cell() -> None:
     assert "2 of 3 cells are not as documented" in str(caught.value)
     assert "policy fence, caller to other-node node-2" in str(caught.value)
     assert "policy fence, other-caller to other-node node-2" in str(caught.value)
+
+
+def test_many_runs_are_held_at_once() -> None:
+    """One sentence counts what was held in all of them; one that differs fails them all."""
+    other = replace(CELL, policy="wall")
+
+    assert assert_all_documented([made_up(CELL, CELL), made_up(CELL, other)], [STATED]) == (
+        "In 2 runs all 3 cells with a documented outcome came out as documented. "
+        "1 more are undocumented."
+    )
+    with pytest.raises(AssertionError, match="1 of 1 cells are not as documented"):
+        assert_all_documented(
+            [made_up(CELL), made_up(replace(CELL, verdict=Verdict.REFUSED))], [STATED]
+        )
 
 
 def test_a_run_without_observations_is_held_to_nothing_and_fails() -> None:

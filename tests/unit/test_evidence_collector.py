@@ -12,7 +12,16 @@ from ipaddress import IPv4Address
 from typing import Any
 
 import pytest
-from support.node_samples import OWN_NODE, POLICY, VERDICT_LINE, line, listed, saved
+from support.node_samples import (
+    BPF_CONNECTIONS,
+    OWN_NODE,
+    POLICY,
+    VERDICT_LINE,
+    line,
+    listed,
+    programs,
+    saved,
+)
 
 from nodeport_lab.errors import TestbedError
 from nodeport_lab.model import Action, Client, ClientKind, Direction, Protocol
@@ -135,7 +144,7 @@ def test_iptables_is_read_before_and_after() -> None:
 
 def test_what_can_be_read_is_only_read() -> None:
     """No command changes anything: no counter is set to nothing, no entry deleted."""
-    for dataplane in ("calico-iptables", "calico-nftables", "cilium", "cilium-kpr"):
+    for dataplane in ("calico-iptables", "calico-nftables", "calico-ebpf", "cilium", "cilium-kpr"):
         kind = dataplane.partition("-")[0]
         label = {"calico": "k8s-app=calico-node", "cilium": "k8s-app=cilium"}[kind]
         cluster = Imitation(label, "kube-system", {("agent-1", "hubble status"): [Ended()]})
@@ -342,10 +351,46 @@ def test_without_an_agent_nothing_is_executed() -> None:
     assert found.missing
 
 
-def test_a_dataplane_without_such_evidence_leaves_the_nodes_alone() -> None:
-    """Calico's eBPF programs count in maps of their own."""
-    cluster = Imitation("k8s-app=calico-node", "kube-system", {})
+def test_calicos_ebpf_maps_are_read_by_calico_node() -> None:
+    """Programs of every pod before and after, connections after."""
+    cluster = Imitation(
+        "k8s-app=calico-node",
+        "calico-system",
+        {
+            ("agent-1", "sh -c"): [Ended(programs(0, 1)), Ended(programs(2, 1))],
+            ("agent-1", "calico-node -bpf"): [Ended(BPF_CONNECTIONS)],
+        },
+    )
     evidence = watched(cluster, "calico-ebpf")
+    evidence.before([Flow()])
+    (found,) = evidence.after([Flow(address="172.18.0.9")])
+
+    assert ["egress rule 1 of both met 2 packets"] == [
+        str(hit) for hit in evidence.hits["dev-worker"]
+    ]
+    assert found.conntrack is not None
+    assert "10.244.2.9:8080" == found.conntrack.destination
+
+
+def test_a_node_without_programs_is_a_reason() -> None:
+    """No pod of Calico's, or a version that prints something else."""
+    cluster = Imitation(
+        "k8s-app=calico-node",
+        "calico-system",
+        {(f"agent-{one}", "sh -c"): [Ended("Error: no such file\n")] for one in (1, 2)},
+    )
+    evidence = watched(cluster, "calico-ebpf")
+    evidence.before([Flow()])
+    evidence.after([Flow()])
+
+    assert {} == evidence.hits
+    assert "node node-1 has no program of a pod" == evidence.unknown["policy counters"]
+
+
+def test_a_dataplane_that_nobody_knows_leaves_the_nodes_alone() -> None:
+    """There are no pods to ask."""
+    cluster = Imitation("k8s-app=calico-node", "kube-system", {})
+    evidence = watched(cluster, "another")
     evidence.before([Flow()])
 
     assert 1 == len(evidence.after([Flow()]))

@@ -13,19 +13,21 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 import yaml
+from support import archives
 from support.stand_ins import NODES, Api, Programs
 
 from nodeport_lab.dataplanes import DATAPLANES
 from nodeport_lab.errors import LabError, PrerequisiteError, TestbedError
 from nodeport_lab.testbeds.cluster.connection import Connection
-from nodeport_lab.testbeds.kind import cluster, overrides, state
+from nodeport_lab.testbeds.kind import cluster, lock, overrides, state
 from nodeport_lab.testbeds.kind.overrides import Overrides
 from nodeport_lab.testbeds.kind.request import Request
 from nodeport_lab.testbeds.kind.state import State
@@ -48,6 +50,9 @@ metadata: {name: tigera-operator}
 """
 
 
+VERSIONS = ("1.18.12", "1.20.0")
+
+
 class Bench:
     """Stand-in programs, a stand-in API, and what `up` told of its steps."""
 
@@ -61,18 +66,18 @@ class Bench:
         files = {
             "v1_crd_projectcalico_org.yaml": CRDS,
             "tigera-operator.yaml": OPERATOR,
-            "cilium-1.18.12.tgz": "chart",
-            "cilium-1.20.0.tgz": "newer chart",
         }
-        own = {}
         for name, text in files.items():
             (folder / name).write_text(text)
-            digest = hashlib.sha256(text.encode()).hexdigest()
+        charts = [archives.chart(folder / f"cilium-{one}.tgz", one) for one in VERSIONS]
+        own = {}
+        for name in (*files, *(chart.name for chart in charts)):
+            digest = hashlib.sha256((folder / name).read_bytes()).hexdigest()
             own[name] = {"url": name, "sha256": digest}
         calico = {name: one for name, one in own.items() if name.endswith(".yaml")}
-        charts = {name: one for name, one in own.items() if name.endswith(".tgz")}
+        cilium = {name: one for name, one in own.items() if name.endswith(".tgz")}
         self.file = folder / "overrides.yaml"
-        self.file.write_text(yaml.safe_dump({"manifests": calico, "charts": charts}))
+        self.file.write_text(yaml.safe_dump({"manifests": calico, "charts": cilium}))
 
     @property
     def overrides(self) -> Overrides:
@@ -299,8 +304,7 @@ def test_after_a_failure_up_goes_on_where_it_was_and_down_removes_it(
 ) -> None:
     """The nodes are not made again."""
     monkeypatch.setattr(cluster, "_READY_WITHIN", 0.1)
-    archive = bench.file.parent / "images.tar"
-    archive.write_text("tar")
+    archive = archives.saved(bench.file.parent / "images.tar", "curl:1")
     asked = bench.request(load_images=(str(archive),))
     broken(bench)
     with pytest.raises(TestbedError, match=f"{told}.*nodeport-lab down --name dev"):
@@ -347,28 +351,82 @@ def test_ctrl_c_at_any_step_says_what_is_left(bench: Bench, last: str, left: boo
     assert cluster.what_is_left("dev") == "nothing is left behind"
 
 
-def test_ctrl_c_while_kind_works_stops_kind_and_exits_with_130(bench: Bench) -> None:
-    """The real command in a process of its own, interrupted by a signal."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_while_kind_works_stops_kind_and_exits_with_130(
+    bench: Bench, number: signal.Signals
+) -> None:
+    """The real command in a process of its own; the stand-in would go on for 30 s."""
     bench.programs.says("create-hangs", "")
-    script = (
-        "import typer\nfrom nodeport_lab.cli.up import up_command\n"
-        "app = typer.Typer()\napp.command()(up_command)\napp()\n"
-    )
+    with hanging_up(bench) as process:
+        process.send_signal(number)
+        _, told = process.communicate(timeout=10)
+    assert process.returncode == 130
+    assert "interrupted; what is left are the containers dev-control-plane" in told
+    assert "nodeport-lab down --name dev" in told
+    hanging = int((bench.programs.folder / "create-hangs").read_text())
+    assert not Path(f"/proc/{hanging}").exists()
+    assert cluster.down("dev") == sorted(NODES)
+
+
+def test_two_commands_do_not_change_one_cluster_at_once(bench: Bench) -> None:
+    """The second one is refused by name; it may come when the first has ended."""
+    bench.programs.says("create-hangs", "")
+    with hanging_up(bench) as process:
+        told = rf"dev is in use by nodeport-lab up \(process {process.pid}\); wait until"
+        with pytest.raises(PrerequisiteError, match=told):
+            bench.up()
+        with pytest.raises(PrerequisiteError, match=told):
+            cluster.down("dev")
+        process.kill()  # with no chance to unlock anything
+        process.communicate(timeout=10)
+    (bench.programs.folder / "create-hangs").unlink()
+    assert cluster.down("dev") == sorted(NODES)
+
+
+def test_commands_may_change_two_clusters_at_once(bench: Bench) -> None:
+    """Each has a lock of its own, which outlives what is remembered of it."""
+    with lock.held("other", "nodeport-lab up"):
+        bench.up()
+        assert cluster.down("dev") == sorted(NODES)
+        with pytest.raises(PrerequisiteError, match="other is in use"):
+            cluster.down("other")
+    assert cluster.down("other") == []
+
+
+def test_a_lock_that_cannot_be_had_is_told_in_a_sentence(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before anything is created."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(bench.file))
+    with pytest.raises(PrerequisiteError, match=r"cannot be written.*set XDG_STATE_HOME"):
+        bench.up()
+    assert not bench.programs.calls
+
+
+@contextmanager
+def hanging_up(bench: Bench) -> Iterator[subprocess.Popen[str]]:
+    """`nodeport-lab up` in a process of its own, while its kind creates nodes."""
     process = subprocess.Popen(
-        [sys.executable, "-c", script, "-d", "cilium", "--overrides", str(bench.file)],
+        [
+            sys.executable,
+            "-c",
+            "from nodeport_lab.cli import main; main()",
+            *("up", "-d", "cilium", "--overrides", str(bench.file)),
+        ],
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
     )
-    end = time.monotonic() + 10
-    while not (bench.programs.folder / "containers").exists() and time.monotonic() < end:
-        process.poll()
-    process.send_signal(signal.SIGINT)
-    _, told = process.communicate(timeout=10)
-    assert process.returncode == 130
-    assert "interrupted; what is left are the containers dev-control-plane" in told
-    assert "nodeport-lab down --name dev" in told
-    assert cluster.down("dev") == sorted(NODES)
+    try:
+        end = time.monotonic() + 20
+        hangs = bench.programs.folder / "create-hangs"
+        while not hangs.read_text() and time.monotonic() < end:
+            process.poll()
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
 
 
 def test_without_a_cni_plugin_up_waits_for_the_api_only_and_can_install_it_later(
@@ -384,10 +442,16 @@ def test_without_a_cni_plugin_up_waits_for_the_api_only_and_can_install_it_later
         bench.up()
 
 
+def values_of_cilium() -> dict[str, Any]:
+    """What helm was given."""
+    text = (state.directory("dev") / "cilium-values.yaml").read_text()
+    values: dict[str, Any] = yaml.safe_load(text)
+    return values
+
+
 def test_images_are_loaded_from_archives_and_saved_for_one_platform_first(bench: Bench) -> None:
-    """As nodes refuse an index that names other platforms; and the chart asks for tags then."""
-    archive = bench.file.parent / "images.tar"
-    archive.write_text("archive")
+    """As nodes refuse an index that names other platforms."""
+    archive = archives.oci(bench.file.parent / "images.tar", "quay.io/cilium/other:v1")
     bench.programs.says("images", "quay.io/cilium/cilium:v1.18.12\n")
     bench.up(bench.request(load_images=(str(archive), "quay.io/cilium/cilium:v1.18.12")))
     calls = [call for call in bench.programs.calls if " image save" in call or "kind load" in call]
@@ -396,8 +460,162 @@ def test_images_are_loaded_from_archives_and_saved_for_one_platform_first(bench:
     assert calls[1].endswith(" quay.io/cilium/cilium:v1.18.12")
     assert calls[2].startswith("kind load image-archive ")
     assert not any("load docker-image" in call for call in calls)
-    values = yaml.safe_load((state.directory("dev") / "cilium-values.yaml").read_text())
-    assert values["image"]["useDigest"] is False
+
+
+def test_the_chart_keeps_the_digests_of_what_was_not_loaded_by_its_tag(bench: Bench) -> None:
+    """Of three images one is in the nodes by its tag, and one by its digest."""
+    folder = bench.file.parent
+    by_tag = archives.saved(folder / "agent.tar", "quay.io/cilium/cilium:v1.18.12")
+    by_digest = archives.oci(
+        folder / "operator.tar",
+        "quay.io/cilium/operator-generic:v1.18.12",
+        f"quay.io/cilium/operator-generic@{archives.DIGEST}",
+    )
+    made = bench.up(bench.request(load_images=(str(by_tag), str(by_digest))))
+    values = values_of_cilium()
+    assert values["image"] == {"pullPolicy": "IfNotPresent", "useDigest": False}
+    assert values["operator"] == {"replicas": 1}
+    assert "envoy" not in values
+    assert made.unpinned == ("quay.io/cilium/cilium:v1.18.12",)
+
+
+def test_loaded_workloads_are_asked_for_by_their_tag(bench: Bench) -> None:
+    """Also where a manifest names a digest alone, as the only tag of its repository."""
+    archive = archives.saved(
+        bench.file.parent / "w.tar",
+        "curlimages/curl:8.22.0",
+        "ghcr.io/knative/helloworld-go:latest",
+    )
+    bench.up()
+    made = bench.up(bench.request(load_images=(str(archive),)))
+    assert set(made.images.values()) == {
+        "docker.io/curlimages/curl:8.22.0",
+        "ghcr.io/knative/helloworld-go:latest",
+    }
+    assert all("@sha256:" in image for image in made.images)
+
+
+def test_single_images_of_the_chart_are_replaced(bench: Bench) -> None:
+    """By the reference that stands in the chart itself, with or without its digest and tag."""
+    own = {
+        "quay.io/cilium/cilium": "mirror/agent:v1",
+        "quay.io/cilium/operator-generic:v1.18.12": f"mirror/operator@{archives.DIGEST}",
+        "docker.io/curlimages/curl:8.22.0": "mirror/curl:8",
+    }
+    made = bench.up(bench.request(overrides=replace(bench.overrides, images=own)))
+    values = values_of_cilium()
+    assert values["image"]["override"] == "mirror/agent:v1"
+    assert values["operator"]["image"] == {"override": f"mirror/operator@{archives.DIGEST}"}
+    assert "envoy" not in values
+    assert list(made.images.values()) == ["mirror/curl:8"]
+    assert made.unpinned == ("mirror/curl:8", "mirror/agent:v1")
+
+
+@pytest.mark.parametrize(
+    ("dataplane", "image", "told"),
+    [
+        ("cilium", "quay.io/cilium/cilium:v1.17.0", "there is no image 'quay.io/cilium/cilium:v1"),
+        ("cilium", "quay.io/tigera/operator", "choose one of: .*curlimages/curl:8.22.0.*envoy"),
+        ("calico-iptables", "quay.io/cilium/cilium", "choose one of: .*quay.io/tigera/operator:v1"),
+        ("calico-iptables", "quay.io/calico/node", "registry and a path for all.*calicoInstall"),
+    ],
+)
+def test_an_override_of_an_image_that_nothing_names_is_refused(
+    bench: Bench, dataplane: str, image: str, told: str
+) -> None:
+    """Before anything is created, with what there is."""
+    own = replace(bench.overrides, images={image: "mirror/x:v1"})
+    with pytest.raises(LabError, match=told):
+        bench.up(bench.request(dataplane, overrides=own))
+    assert not bench.programs.created
+
+
+def test_what_is_pinned_by_its_tag_is_remembered(bench: Bench) -> None:
+    """No digest of Calico's images is known; of the nodes' and the workloads' each is."""
+    made = bench.up(bench.request("calico-iptables"))
+    assert made.unpinned[0] == "quay.io/tigera/operator:v1"
+    assert "quay.io/calico/node:v3.32.1" in made.unpinned
+    assert not any("@sha256:" in one or "kindest" in one for one in made.unpinned)
+    assert cluster.status("dev", opened=bench.opened).state.unpinned == made.unpinned
+    assert bench.up(bench.request("calico-iptables")).unpinned == made.unpinned
+
+
+def test_another_version_of_calico_is_used_without_checksums_and_says_so(bench: Bench) -> None:
+    """Its files are those of its own tag, or the user's; its images those of its operator."""
+    own = {name: {"url": one["url"]} for name, one in bench.overrides.manifests.items()}
+    newest = bench.request(
+        "calico-iptables",
+        overrides=replace(bench.overrides, manifests=own),
+        cni_version="v3.33.1",
+    )
+    made = bench.up(newest)
+    assert "quay.io/calico/*:v3.33.1" in made.unpinned
+    assert [one for one in made.unpinned if one.endswith("/tigera-operator.yaml")]
+    with pytest.raises(PrerequisiteError, match="another version or configuration of its CNI"):
+        bench.up(bench.request("calico-iptables"))
+
+
+def test_another_patch_of_cilium_is_used_without_a_checksum_and_says_so(bench: Bench) -> None:
+    """Of the version that the option names."""
+    charts = {name: {"url": one["url"]} for name, one in bench.overrides.charts.items()}
+    asked = bench.request(overrides=replace(bench.overrides, charts=charts), cni_version="1.18.13")
+    assert [one for one in bench.up(asked).unpinned if one.endswith("/cilium-1.18.12.tgz")]
+
+
+@pytest.mark.parametrize(
+    ("dataplane", "version", "told"),
+    [
+        ("cilium", "v3.33.1", "'v3.33.1' is no version of Cilium 1.18; write it like 1.18.4"),
+        ("cilium", "1.20.4", "or choose another one with -o ciliumVersion"),
+        ("calico-ebpf", "../x", r"'../x' is no version of Calico; write it like v3.33.1"),
+    ],
+)
+def test_a_version_that_is_none_is_refused(
+    bench: Bench, dataplane: str, version: str, told: str
+) -> None:
+    """It becomes part of an address."""
+    with pytest.raises(LabError, match=told):
+        bench.up(bench.request(dataplane, cni_version=version))
+    assert not bench.programs.created
+
+
+@pytest.mark.parametrize(
+    ("members", "told"),
+    [
+        ({"other": "x"}, "is no archive of images"),
+        ({"oci-layout": {}, "index.json": []}, "is no archive of images"),
+        ({"manifest.json": [{"RepoTags": None}]}, "no image in .* has a name"),
+        (
+            {
+                "oci-layout": {},
+                "index.json": {
+                    "manifests": [
+                        {
+                            "digest": archives.DIGEST,
+                            "annotations": {"io.containerd.image.name": "a@sha256:other"},
+                        }
+                    ]
+                },
+            },
+            "no image in .* has a name",
+        ),
+    ],
+)
+def test_an_archive_without_images_is_refused_before_anything_is_created(
+    bench: Bench, members: dict[str, object], told: str
+) -> None:
+    """A name with the digest of something else is none."""
+    archive = archives.write(bench.file.parent / "images.tar", members)
+    with pytest.raises(PrerequisiteError, match=told):
+        bench.up(bench.request(load_images=(str(archive),)))
+    assert not bench.programs.created
+
+
+def test_an_image_by_its_digest_is_not_taken_from_the_engine(bench: Bench) -> None:
+    """What the engine saves then has no name."""
+    with pytest.raises(PrerequisiteError, match="name it by its tag"):
+        bench.up(bench.request(load_images=(f"curl@{archives.DIGEST}",)))
+    assert not bench.programs.created
 
 
 def test_an_image_that_is_nowhere_is_refused_before_anything_is_created(bench: Bench) -> None:

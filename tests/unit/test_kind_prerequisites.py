@@ -287,8 +287,11 @@ def test_the_environment_names_the_file_where_nobody_else_does(
     ("text", "told"),
     [
         ("nodeimage: x\n", "nodeimage"),
-        ("manifests: {tigera-operator.yaml: {sha256: abc}}\n", r"manifests\.tigera-operator"),
-        ("[1]\n", "at its top"),
+        (
+            "manifests: {tigera-operator.yaml: {sha256: abc}}\n",
+            r"manifests\['tigera-operator.yaml'\]",
+        ),
+        ("[1]\n", "the document: "),
         ("{\n", "cannot be read"),
     ],
 )
@@ -307,3 +310,34 @@ def test_an_override_of_what_is_not_used_is_refused() -> None:
     own = Overrides(charts={"cilium-1.19.tgz": {"url": "x"}})
     with pytest.raises(UnknownNameError, match=r"cilium-1\.18\.12\.tgz, cilium-1\.20\.0\.tgz"):
         own.applied(pins.load())
+
+
+def test_what_the_command_line_states_counts_more_than_the_file(tmp_path: Path) -> None:
+    """Name by name; a checksum follows the address."""
+    file = tmp_path / "own.yaml"
+    file.write_text("nodeImage: file/node:v1\nimages: {a: file/a, b: file/b}\n")
+    own = overrides.stated(
+        "mine/node:v1",
+        {"a": "mine/a"},
+        {"tigera-operator.yaml": f"copy.yaml#sha256={'1' * 64}"},
+        {"cilium-1.20.0.tgz": "https://mirror/c.tgz"},
+    ).over(overrides.load(file))
+    assert own.node_image == "mine/node:v1"
+    assert own.images == {"a": "mine/a", "b": "file/b"}
+    found, pinned = own.applied(pins.load()), pins.load()
+    assert (found.calico[1].url, found.calico[1].sha256) == ("copy.yaml", "1" * 64)
+    assert found.cilium["1.20"].sha256 == pinned.cilium["1.20"].sha256
+
+
+def test_a_checksum_that_is_none_is_refused() -> None:
+    """It would otherwise not be checked."""
+    with pytest.raises(LabError, match="'sha256=abc' is no checksum"):
+        overrides.stated(None, {}, {"tigera-operator.yaml": "x.yaml#sha256=abc"}, {})
+
+
+@pytest.mark.usefixtures("bench")
+def test_what_has_no_known_checksum_is_fetched_anew_each_time(server: Server) -> None:
+    """It may have changed, and nothing would tell."""
+    found = Artefact("file", f"http://127.0.0.1:{server.server_port}/file", None, "nowhere")
+    assert downloads.fetch(found).read_bytes() == downloads.fetch(found).read_bytes()
+    assert server.asked == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,32 @@ def test_an_older_docker_saves_without_a_platform(
     complaint = "no such image"
     with pytest.raises(TestbedError, match="no such image"):
         engine.Engine("docker").save("curl:1", "linux/amd64", Path("a.tar"))
+
+
+def runs(process: int) -> bool:
+    """Whether a process is there and is no zombie."""
+    try:
+        told = Path(f"/proc/{process}/stat").read_text(encoding="utf-8")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return told.rpartition(")")[2].split()[0] != "Z"
+
+
+@pytest.mark.parametrize("deaf", ["", "trap '' TERM; "], ids=["obeys", "deaf"])
+def test_what_a_program_has_started_stops_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deaf: str
+) -> None:
+    """As kind's calls of the engine have to; one that ignores the request too."""
+    monkeypatch.setattr(programs, "_GRACE", 0.2)
+    noted = tmp_path / "child"
+    script = f"{deaf}sleep 30 & echo $! > {noted}; wait; sleep 30"
+    with pytest.raises(TestbedError, match="did not end within"):
+        programs.run(["sh", "-c", script], within=0.5)
+    child = int(noted.read_text(encoding="utf-8"))
+    end = time.monotonic() + 5
+    while runs(child) and time.monotonic() < end:
+        time.sleep(0.01)
+    assert not runs(child)
 
 
 @pytest.mark.parametrize(

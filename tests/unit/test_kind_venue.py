@@ -22,9 +22,9 @@ from nodeport_lab.cli.down import down_command
 from nodeport_lab.cli.status import status_command
 from nodeport_lab.cli.up import up_command
 from nodeport_lab.dataplanes import DATAPLANES
-from nodeport_lab.errors import ManifestError, PrerequisiteError
+from nodeport_lab.errors import LabError, ManifestError, PrerequisiteError
 from nodeport_lab.testbeds.cluster.connection import Connection
-from nodeport_lab.testbeds.kind import KindVenue, cluster, installation, observing, state
+from nodeport_lab.testbeds.kind import KindVenue, cluster, installation, lock, observing, state
 from nodeport_lab.testbeds.kind.state import Asked, State
 
 CILIUM = DATAPLANES["cilium"]
@@ -271,3 +271,32 @@ def test_the_commands_say_what_they_did(tmp_path: Path, monkeypatch: pytest.Monk
     assert "not known to be ready: no CNI plugin was installed by nodeport-lab" in told
     assert run(down_command) == (0, f"Removed {', '.join(NODES)}.\n")
     assert run(down_command) == (0, "There is no cluster dev; nothing to remove.\n")
+
+
+def test_a_run_holds_the_clusters_lock() -> None:
+    """Its node ports are fixed, and `down` would take the nodes away beneath it."""
+    made()
+    found = venue(LiveCluster())
+    with lock.held("dev", "nodeport-lab up"), pytest.raises(PrerequisiteError, match="in use"):
+        found.open().__enter__()
+    with found.open(), pytest.raises(PrerequisiteError, match=r"in use by nodeport-lab run \(pro"):
+        cluster.down("dev")
+
+
+def test_single_images_come_from_the_command_line_and_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And what has no digest then is listed by up and by status."""
+    programs = Programs(tmp_path / "bin")
+    programs.link_tools()
+    monkeypatch.setenv("PATH", programs.path)
+    monkeypatch.setenv("NODEPORT_LAB_IMAGES", "docker.io/curlimages/curl=mirror/curl:8")
+    api = cast("Connection", Api())
+    monkeypatch.setattr(cluster, "up", partial(cluster.up, opened=lambda *_: api))
+    code, told = run(up_command, "-d", "cilium", "--skip-cni", "--node-image", "mirror/n:v1.36.4")
+    assert code == 0, told
+    listed = "pinned by tag only, without a checksum: mirror/n:v1.36.4, mirror/curl:8"
+    assert listed in told
+    assert listed in run(status_command)[1]
+    with pytest.raises(LabError, match="--image 'x' has no value; write it like curlimages/curl="):
+        run(up_command, "-d", "cilium", "--image", "x")

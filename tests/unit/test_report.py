@@ -9,11 +9,11 @@ import matplotlib as mpl
 import pytest
 from rich.console import Console
 
-from nodeport_lab.claims import Argument, Claim, Expectation, Status, statuses
+from nodeport_lab.claims import Argument, Claim, Expectation, Report, Status, statuses
 from nodeport_lab.documented import DocumentedOutcome, Foundation, Label, Source
 from nodeport_lab.errors import LabError
 from nodeport_lab.model import Direction, Observation, Protocol, Relation, Run, Verdict
-from nodeport_lab.report import tables, terminal
+from nodeport_lab.report import claim_tables, tables, terminal
 from nodeport_lab.report.figure import describe, heat_map
 from nodeport_lab.report.grid import grid, node_dependence, outcomes, summary
 from nodeport_lab.report.table import Cell, Group, Note, Table
@@ -365,7 +365,7 @@ def test_the_claims_table_shows_status_basis_and_configurations() -> None:
         Claim("R1", "So do it.", "e", needs="A test."),
     ]
     runs = [made_up(), made_up(blocked=(None,), options={}, testbed="kind", basis="live")]
-    rows = dict(tables.claims_table(statuses(claims, runs)).rows)
+    rows = dict(claim_tables.claims_table(statuses(claims, runs)).rows)
 
     assert rows["X1"] == (
         Cell("So it is.", "Look here."),
@@ -384,6 +384,47 @@ def test_the_claims_table_shows_status_basis_and_configurations() -> None:
         Cell("So do it.", "Needs: A test."),
         Cell("? untested", "", "untested"),
         Cell(""),
+    )
+
+
+def test_the_ledger_names_who_says_it_and_links_to_the_runs() -> None:
+    """The report where no source is named; the runs seen from the page."""
+    source = Source("s", "a page", "https://example.org/2")
+    claims = [
+        Claim("X1", "So it is.", "A walk", runs=("one", "two")),
+        Claim("G1", "So they say.", "A try", needs="A test.", sources=(source,)),
+    ]
+    told = Report("t", "e", "a", "2025-01-31", "somewhere#1", "https://example.org/1")
+
+    rows = dict(claim_tables.ledger_table(statuses(claims, []), told, "../runs").rows)
+
+    said, *_, shown = rows["X1"]
+    assert said.links == (("the report, after somewhere#1", "https://example.org/1"),)
+    assert shown == Cell("A walk", links=(("one", "../runs/one.html"), ("two", "../runs/two.html")))
+    said, status, *_ = rows["G1"]
+    assert said == Cell("So they say.", "Needs: A test.", links=((source.name, source.url),))
+    assert status.words == "? untested"
+
+
+def test_many_configurations_share_a_line_where_they_agree() -> None:
+    """It names what sets them apart, and how many of the dataplane's they are."""
+    expectation = Expectation(
+        Direction.EGRESS, policies=("fence",), targets=("pod-ip",), outcome=Verdict.ALLOWED
+    )
+    runs = [
+        made_up(blocked=(None,) if old else (), options={"age": age, "size": size})
+        for age, old in (("new", False), ("old", True))
+        for size in ("big", "small")
+    ]
+    (found,) = statuses([Claim("X1", "So it is.", "e", (expectation,))], runs)
+
+    assert claim_tables.configurations(found.runs) == (
+        "plane (age=new), 2 of 4 configurations: confirmed (4 of 4 as claimed)",
+        "plane (age=old), 2 of 4 configurations: refuted (0 of 4 as claimed)",
+    )
+    assert claim_tables.configurations(found.runs[:2]) == (
+        "plane (age=new, size=big): confirmed (2 of 2 as claimed)",
+        "plane (age=new, size=small): confirmed (2 of 2 as claimed)",
     )
 
 

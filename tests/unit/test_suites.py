@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from itertools import product
+
 import pytest
 
 from nodeport_lab.cells import Cell, enumerate_cells
 from nodeport_lab.dataplanes import DATAPLANES
-from nodeport_lab.errors import UnknownNameError
+from nodeport_lab.errors import LabError, UnknownNameError
 from nodeport_lab.experiment import policy_names, questions_of, suite_scenario
 from nodeport_lab.model import ClientKind, Direction, Protocol, Relation
-from nodeport_lab.suites import SUITES, Suite, find_suites, one_option_at_a_time
+from nodeport_lab.remedies import REMEDIES
+from nodeport_lab.suites import (
+    SUITES,
+    Suite,
+    every_combination,
+    find_suites,
+    one_option_at_a_time,
+)
 from nodeport_lab.testbeds.embedded.addressing import plan_network
 from nodeport_lab.variations import BACKEND, VARIATIONS, split, vary
 
@@ -83,6 +93,19 @@ def test_the_options_suite_tries_every_value_once(name: str) -> None:
         assert needed == ([required[value]] if value in required else [])
 
 
+@pytest.mark.parametrize("name", DATAPLANES)
+def test_every_combination_is_every_one_that_the_dataplane_accepts(name: str) -> None:
+    """None is left out but those that it refuses, and none of those is asked for."""
+    dataplane = DATAPLANES[name]
+    options = dataplane.options
+    accepted = []
+    for values in product(*(option.values for option in options.values())):
+        with suppress(LabError):
+            accepted.append(dataplane.complete(dict(zip(options, values, strict=True))))
+
+    assert accepted == [dict(one) for one in every_combination(dataplane)]
+
+
 def test_the_placement_suite_tries_every_place() -> None:
     """As placed, moved, on both workers, and in the node's network."""
     placed = [question.options[BACKEND] for question in questions_of("placement", ["cilium"])]
@@ -106,7 +129,8 @@ def test_an_unknown_suite_lists_the_known_ones() -> None:
     with pytest.raises(UnknownNameError) as raised:
         find_suites("everything")
 
-    assert (*SUITES, "all") == raised.value.known
+    remedies = [f"remedy-{name}" for name in REMEDIES]
+    assert (*SUITES, "all", "remedies", *remedies) == raised.value.known
 
 
 def test_the_ingress_suite_has_every_kind_of_client_in_every_place() -> None:

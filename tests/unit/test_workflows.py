@@ -18,6 +18,7 @@ from nodeport_lab.cli import command_line
 from nodeport_lab.dataplanes import DATAPLANES
 from nodeport_lab.dataplanes.options import CILIUM_VERSION
 from nodeport_lab.locations import repository_root
+from nodeport_lab.testbeds.kind import pins
 
 ROOT = repository_root()
 FOLDER = ROOT / ".github" / "workflows"
@@ -197,18 +198,36 @@ def test_the_command_line_takes_every_call() -> None:
         known[name].make_context(name, arguments)
 
 
-def test_every_dataplane_is_watched_in_every_version_that_is_pinned() -> None:
+def test_every_dataplane_is_watched_as_pinned_and_at_the_newest_version() -> None:
     """A dataplane, or a version, that is added is added here too."""
     (job,) = jobs(FOLDER / "regression.yml").values()
-    made = {(one["dataplane"], one.get("options", "")) for one in combinations(job)}
+    made = [
+        (one["dataplane"], one["versions"], one.get("options", "")) for one in combinations(job)
+    ]
+    pinned = {(name, "pinned", "") for name in DATAPLANES}
+    newest = dict.fromkeys(DATAPLANES, "")
+    for name, dataplane in DATAPLANES.items():
+        if CILIUM_VERSION in dataplane.options:
+            for version in dataplane.options[CILIUM_VERSION].values[1:]:
+                newest[name] = f"-o {CILIUM_VERSION}={version}"
+                pinned.add((name, version, newest[name]))
 
-    assert {(name, "") for name in DATAPLANES} | {
-        (name, f"-o {CILIUM_VERSION}={version}")
-        for name, dataplane in DATAPLANES.items()
-        if CILIUM_VERSION in dataplane.options
-        for version in dataplane.options[CILIUM_VERSION].values[1:]
-    } == made
+    assert pinned | {(name, "newest", option) for name, option in newest.items()} == set(made)
+    assert len(set(made)) == len(made)
     assert job["strategy"]["fail-fast"] is False
+
+
+def test_the_newest_versions_reach_up_and_nothing_else_does() -> None:
+    """By a variable, which no shell expands; of the versions that `up` takes."""
+    (job,) = jobs(FOLDER / "regression.yml").values()
+    variables = {name: text for step in job["steps"] for name, text in step.get("env", {}).items()}
+    chosen = variables.pop("NODEPORT_LAB_CNI_VERSION")
+    calico, cilium = re.findall(r"\|\| '([\d.v]+)'", chosen)
+
+    assert {"NODEPORT_LAB_TESTBED": "kind"} == variables
+    assert pins.load().with_calico(calico).calico[0].sha256 is None
+    assert pins.load().with_cilium(cilium, "1.20").cilium["1.20"].sha256 is None
+    assert chosen.startswith("${{ matrix.versions == 'newest' && ")
 
 
 def test_a_cluster_is_removed_whatever_happens() -> None:

@@ -10,8 +10,8 @@ from nodeport_lab.claims import Claim, RunStatus, Status, statuses
 from nodeport_lab.model import Observation, Run
 from nodeport_lab.records import Record
 from nodeport_lab.records.comparison import Pair
+from nodeport_lab.report.claim_tables import STATUS_SYMBOLS
 from nodeport_lab.report.table import Cell, Group, Row, Table
-from nodeport_lab.report.tables import STATUS_SYMBOLS
 from nodeport_lab.report.words import marked, title
 
 SILENT = "not asked"

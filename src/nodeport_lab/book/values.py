@@ -3,9 +3,10 @@
 `{policy}/{target}` is what became of the connections of all clients to a target, and
 `{policy}/nodeports` of those to any node; several outcomes are joined by "or". `seen/{target}`
 is the destination that policy saw. A claim's status stands under its id, and under
-`{id}/{run}` its status in one run. `{policy}/{clients}/{target}` is what became of the
-connections of some clients, `seen/{clients}/{target}` what policy saw of them, in words, and
-`nodes/{clients}` says under how many policies the node that they dial decides.
+`{id}/{run}` its status in one configuration; `claims/{status}` and `claims/{status}/ids` say how
+many claims have it, and which. `{policy}/{clients}/{target}` is what became of the connections of
+some clients, `seen/{clients}/{target}` what policy saw of them, in words, and `nodes/{clients}`
+says under how many policies the node that they dial decides.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from nodeport_lab.claims import ClaimStatus
+from nodeport_lab.claims import ClaimStatus, Status
 from nodeport_lab.model import Observation, Run
 from nodeport_lab.report import grid
 from nodeport_lab.report.atlas import Part, node_dependence
@@ -21,7 +22,7 @@ from nodeport_lab.report.changes import outcome_cell
 from nodeport_lab.report.grid import CONTROL
 from nodeport_lab.report.seen import NOT_EVALUATED
 from nodeport_lab.report.table import Table
-from nodeport_lab.report.words import title
+from nodeport_lab.report.words import listed, title
 from nodeport_lab.variations import BACKEND
 
 
@@ -93,12 +94,22 @@ def dependence_values(runs: Iterable[Run]) -> dict[str, str]:
 
 
 def claim_values(statuses: Iterable[ClaimStatus]) -> dict[str, str]:
-    """Name -> status, for every claim, as a whole and in each run that it speaks of."""
-    values: dict[str, str] = {}
-    for entry in statuses:
+    """Name -> status of every claim, and how many claims have each status, and which.
+
+    A claim of the report that holds in some configurations has its status in each of them too.
+    """
+    found = tuple(statuses)
+    values: dict[str, str] = {
+        "claims": str(len(found)),
+        "claims/measured": str(sum(bool(entry.runs) for entry in found)),
+    }
+    for status in Status:
+        ids = [entry.claim.id for entry in found if entry.status is status]
+        values |= {f"claims/{status}": str(len(ids)), f"claims/{status}/ids": listed(ids) or "none"}
+    for entry in found:
         values[entry.claim.id] = str(entry.status)
-        for one in entry.runs:
-            values[f"{entry.claim.id}/{title(one.run)}"] = str(one.status)
+        if entry.status is Status.REFINED and not entry.claim.sources:
+            values |= {f"{entry.claim.id}/{title(one.run)}": str(one.status) for one in entry.runs}
     return values
 
 

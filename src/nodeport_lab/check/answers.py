@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from nodeport_lab.cells import NODEPORT, POD_IP, relation
 from nodeport_lab.check.questions import Question
+from nodeport_lab.manifests import ALL_POLICIES
 from nodeport_lab.model import (
     Action,
     Decision,
@@ -19,9 +20,6 @@ from nodeport_lab.model import (
 )
 from nodeport_lab.services import Endpoint
 from nodeport_lab.testbeds.interface import ProbeResult
-
-ALL_POLICIES = "all-policies"
-"""What an observation calls all policies in force together."""
 
 NO_PATH = "no path"
 UNTOLD = frozenset({NO_PATH, str(Verdict.ERROR)})

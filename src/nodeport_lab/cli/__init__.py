@@ -97,19 +97,19 @@ def _nothing() -> None:
 
 def main() -> None:
     """Entry point of `nodeport-lab`."""
-    for number in (signal.SIGTERM, signal.SIGHUP):  # they end a command as Ctrl-C does
-        signal.signal(number, signal.default_int_handler)
     called = sys.argv[1] if len(sys.argv) > 1 else ""
     try:
+        for number in (signal.SIGTERM, signal.SIGHUP):  # they end a command as Ctrl-C does
+            signal.signal(number, signal.default_int_handler)
         command_line([called] if called in _COMMANDS else _COMMANDS)()
     except LabError as error:
         err.print(f"nodeport-lab: {error}", markup=False, soft_wrap=True)
         sys.exit(MISUSED)
-    except KeyboardInterrupt:  # while the command was imported
+    except KeyboardInterrupt:  # before or after a command
         err.print(_INTERRUPTED)
         sys.exit(INTERRUPTED)
     except SystemExit as ended:
-        # Typer makes an exit code of Ctrl-C, and says nothing.
+        # Within a command, Typer makes an exit code of Ctrl-C, and says nothing.
         if isinstance(getattr(ended.__context__, "__cause__", None), KeyboardInterrupt):
             err.print(_INTERRUPTED)
         raise

@@ -22,7 +22,7 @@ def list_command() -> None:
     _options(VARIATIONS)
     reported = set(policy_names(default_scenario()))
     for suite in SUITES.values():
-        _heading(f"suite {suite.name}", f"{suite.summary.capitalize()}.")
+        _heading(f"suite {suite.name}", f"{suite.summary[0].upper()}{suite.summary[1:]}.")
         names = suite.policies or policy_names(suite_scenario(suite))
         policies = "the report's" if set(names) == reported else ", ".join(names)
         out.print(f"  policies: {policies}", soft_wrap=True)

@@ -41,9 +41,9 @@ from nodeport_lab.dataplanes import DATAPLANES, find_dataplane
 from nodeport_lab.errors import LabError, UnknownNameError
 from nodeport_lab.experiment import Question, questions_of, run_all, runnable, scenario_of
 from nodeport_lab.model import Run
-from nodeport_lab.report import surroundings, terminal
+from nodeport_lab.report import remedies, surroundings, terminal
 from nodeport_lab.report.clients import report_by_client
-from nodeport_lab.suites import ALL, SUITES
+from nodeport_lab.suites import SUITES, suite_groups
 from nodeport_lab.testbeds.cluster import rights
 from nodeport_lab.testbeds.cluster.venue import ClusterVenue
 from nodeport_lab.testbeds.interface import DEFAULT_DEADLINE, Venue
@@ -53,7 +53,7 @@ from nodeport_lab.venues import Whereabouts, venue
 
 def run_command(  # noqa: PLR0913, PLR0917 - one parameter per option
     suite: Annotated[
-        str, typer.Option(help=f"Which questions: {', '.join(SUITES)} or {ALL}.")
+        str, typer.Option(help=f"Which questions: {', '.join((*SUITES, *suite_groups()))}.")
     ] = "report",
     testbed: TestbedOption = "embedded",
     dataplane: Annotated[
@@ -187,9 +187,12 @@ def _show(
 ) -> None:
     """Print tables, what is not documented or not as documented, and what it all means."""
     by_client = [run for run in runs if run.suite == "ingress"]
-    others = [run for run in runs if run.suite != "ingress"]
+    by_stage = [run for run in runs if run.suite in remedies.stages()]
+    others = [run for run in runs if run not in (*by_client, *by_stage)]
     for run in by_client:
         screen.print(report_by_client(run))
+    if by_stage:
+        screen.print(remedies.for_terminal(by_stage))
     if others:
         screen.print(terminal.report(others, screen.width))
     for sentence in surroundings.sentences(runs):

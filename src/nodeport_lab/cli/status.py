@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from nodeport_lab.cli.shared import DIFFERS, out
-from nodeport_lab.cli.up import NameOption
+from nodeport_lab.cli.up import NameOption, unpinned
 from nodeport_lab.testbeds.kind import cluster
 from nodeport_lab.testbeds.kind.venue import DEFAULT_NAME
 
@@ -24,6 +24,8 @@ def status_command(name: NameOption = DEFAULT_NAME) -> None:
     options = " ".join(f"{option}={value}" for option, value in asked.options.items())
     lines = [f"{name}: {asked.dataplane} {options}", f"kubeconfig: {found.state.kubeconfig}"]
     lines += [f"{node}: {'runs' if runs else 'stopped'}" for node, runs in found.nodes.items()]
+    if found.state.unpinned:
+        lines.append(unpinned(found.state))
     lines += [f"{step}: {seconds:.1f} s" for step, seconds in found.state.steps.items()]
     answer = {True: "ready", False: "not ready", None: "not known to be ready"}[found.ready]
     lines.append(f"{answer}: {found.said}" if found.said else answer)

@@ -17,9 +17,10 @@ from nodeport_lab.manifests.binding import bind_cidrs, cidr_facts
 from nodeport_lab.manifests.cluster import Cluster, read_cluster
 from nodeport_lab.manifests.folder import load_scenario, read_directory
 from nodeport_lab.manifests.objects import Object, read_objects
-from nodeport_lab.manifests.scenario import NO_POLICY, build_scenario
+from nodeport_lab.manifests.scenario import ALL_POLICIES, NO_POLICY, build_scenario
 
 __all__ = [
+    "ALL_POLICIES",
     "NO_POLICY",
     "Cluster",
     "Object",

@@ -17,6 +17,8 @@ from nodeport_lab.model import Namespace, NetworkPolicy, Pod, Scenario, Service
 
 NO_POLICY = "no-policy"
 """What an experiment calls the absence of policy; no policy may have this name."""
+ALL_POLICIES = "all-policies"
+"""What it calls several policies that are in force together."""
 
 BUILT_IN_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 _NAME_LABEL = "kubernetes.io/metadata.name"

@@ -156,7 +156,7 @@ def part(run: Run, clients: Iterable[Client], names: Names | None = None) -> Par
         clients: who called in it.
         names: of its addresses; None leaves out what policy saw.
     """
-    kinds = _kinds(run, clients)
+    kinds = kinds_of(run, clients)
     answers: defaultdict[tuple[str, Way], set[str]] = defaultdict(set)
     seen: defaultdict[Way, set[str]] = defaultdict(set)
     for cell in run.observations:
@@ -181,7 +181,7 @@ def client_groups(run: Run, clients: Iterable[Client]) -> dict[str, str]:
     groups = Atlas((part(run, everyone),)).groups
     return {
         client: group.words
-        for client, kind in _kinds(run, everyone).items()
+        for client, kind in kinds_of(run, everyone).items()
         for group in groups
         if kind in group.kinds
     }
@@ -330,7 +330,7 @@ _Answers = Mapping[str, tuple[tuple[str, ...], ...]]
 """Target -> the outcomes under every policy on every dataplane."""
 
 
-def _kinds(run: Run, clients: Iterable[Client]) -> dict[str, Kind]:
+def kinds_of(run: Run, clients: Iterable[Client]) -> dict[str, Kind]:
     """The kind of each client; the server's node is where answers came from."""
     homes = {cell.backend_node for cell in run.observations}
     return {client.name: _kind(client, homes) for client in clients}

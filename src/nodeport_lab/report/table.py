@@ -10,11 +10,15 @@ from nodeport_lab.report import html, text
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """The words of a cell, a second line in smaller print, and the kind that colours it."""
+    """The words of a cell, a second line in smaller print, and the kind that colours it.
+
+    Links stand below the words, each with its name and address.
+    """
 
     words: str
     detail: str = ""
     kind: str = ""
+    links: tuple[tuple[str, str], ...] = ()
 
 
 Row = tuple[str, tuple[Cell, ...]]

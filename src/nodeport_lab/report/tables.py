@@ -1,4 +1,4 @@
-"""The tables of the book: verdicts, seen addresses, documented and observed, claims."""
+"""The tables of the book: verdicts, seen addresses, documented and observed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 
-from nodeport_lab.claims import ClaimStatus, RunStatus, Status
 from nodeport_lab.documented import (
     ASSUMED,
     Comparison,
@@ -20,13 +19,6 @@ from nodeport_lab.report.grid import Column, grid, rank
 from nodeport_lab.report.seen import NOT_EVALUATED, direction, looking, seen_address
 from nodeport_lab.report.table import Cell, Group, Note, Row, Table
 from nodeport_lab.report.words import marked, provenance, title
-
-STATUS_SYMBOLS = {
-    Status.CONFIRMED: "✓",
-    Status.REFUTED: "✗",
-    Status.REFINED: "◐",
-    Status.UNTESTED: "?",
-}
 
 _NOTHING = Cell("")
 
@@ -100,16 +92,6 @@ def documented_table(
             for policy in policies
         ),
         notes=tuple(_foundation(number, entry) for entry, number in numbers.items()),
-    )
-
-
-def claims_table(statuses: Iterable[ClaimStatus]) -> Table:
-    """Every claim of the report with its status, its basis, and what it rests on."""
-    return Table(
-        caption="The report's claims",
-        corner="claim",
-        headings=("the report says", "status", "by configuration"),
-        rows=tuple((entry.claim.id, _claim(entry)) for entry in statuses),
     )
 
 
@@ -200,26 +182,3 @@ def _foundation(number: int, entry: Foundation) -> Note:
         f"[{number}] {entry.words}; {entry.versions}.{remark}",
         tuple((source.name, source.url) for source in entry.sources),
     )
-
-
-def _claim(entry: ClaimStatus) -> tuple[Cell, ...]:
-    claim = entry.claim
-    remarks = claim.argument.because if claim.argument else claim.note
-    needs = f"Needs: {claim.needs}" if claim.needs else ""
-    return (
-        Cell(claim.sentence, detail="\n".join(part for part in (remarks, needs) if part)),
-        Cell(
-            f"{STATUS_SYMBOLS[entry.status]} {entry.status}",
-            detail=", ".join(entry.basis),
-            kind=str(entry.status),
-        ),
-        Cell("\n".join(_configuration(one) for one in entry.runs)),
-    )
-
-
-def _configuration(entry: RunStatus) -> str:
-    tally = entry.tally
-    silent = f", {tally.silent} silent" if tally.silent else ""
-    counts = f" ({tally.as_claimed} of {tally.settled} as claimed{silent})"
-    where = "" if entry.run.testbed == "embedded" else f" on {entry.run.testbed}"
-    return f"{title(entry.run)}{where}: {entry.status}{counts if tally.settled or silent else ''}"

@@ -43,7 +43,8 @@ def _layout(table: Table, part: Part) -> Layout:
 
 
 def _content(cell: Cell) -> Text:
-    return Text("\n".join(part for part in (cell.words, cell.detail) if part))
+    names = (name for name, _ in cell.links)
+    return Text("\n".join(part for part in (cell.words, cell.detail, *names) if part))
 
 
 def _printed(layout: Layout) -> list[str]:

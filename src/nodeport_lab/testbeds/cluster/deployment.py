@@ -6,7 +6,7 @@ be compared cell by cell; only what is sent to the API server has the cluster's 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -28,6 +28,7 @@ from nodeport_lab.model import (
 )
 from nodeport_lab.services import served_ports
 from nodeport_lab.testbeds.cluster.facts import ClusterNode
+from nodeport_lab.testbeds.cluster.images import chosen
 
 HOSTNAME = "kubernetes.io/hostname"
 NAME_LABEL = "kubernetes.io/metadata.name"
@@ -191,7 +192,7 @@ def pod_manifest(
     if pod.host_network:
         spec["hostNetwork"] = True
     for container in (*spec.get("initContainers", ()), *spec["containers"]):
-        container["image"] = _image(container.get("image", ""), site.images)
+        container["image"] = chosen(container.get("image", ""), site.images)
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -345,20 +346,3 @@ def _find(objects: Iterable[Object], kinds: Sequence[str], namespace: str, name:
         f"no manifest describes the {kinds[0]} {namespace}/{name}; a cluster needs manifests, "
         "add one to the scenario's folders"
     )
-
-
-def _image(image: str, images: Mapping[str, str]) -> str:
-    for name in _names(image):
-        if name in images:
-            return images[name]
-    return image
-
-
-def _names(image: str) -> Iterator[str]:
-    """An image by its whole reference, without its digest, without its tag."""
-    yield image
-    tagged = image.partition("@")[0]
-    yield tagged
-    repository, colon, tag = tagged.rpartition(":")
-    if colon and "/" not in tag:
-        yield repository

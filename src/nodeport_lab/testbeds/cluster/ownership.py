@@ -57,6 +57,7 @@ class Ownership:
         ready_within: float = _READY,
         gone_within: float = _GONE,
         lost_within: float = _LOST,
+        run: str | None = None,
     ) -> None:
         """Begin a run; nothing is created yet.
 
@@ -66,8 +67,9 @@ class Ownership:
             gone_within: seconds that deleted objects may take to be gone.
             lost_within: seconds in which an object that was asked for may still appear, where
                 no answer said whether it was created.
+            run: the run's number; None draws one.
         """
-        self.run = "".join(secrets.choice(_ALPHABET) for _ in range(_LENGTH))
+        self.run = run or "".join(secrets.choice(_ALPHABET) for _ in range(_LENGTH))
         self._connection = connection
         self._ready_within = ready_within
         self._gone_within = gone_within
@@ -80,13 +82,27 @@ class Ownership:
         """What this run has created and not deleted yet, as `Kind namespace/name`."""
         return [_told(key) for key in self._uids]
 
+    @property
+    def keys(self) -> list[Key]:
+        """The same as keys."""
+        return list(self._uids)
+
+    def adopt(self, key: Key, found: Mapping[str, Any]) -> None:
+        """Take over an object that another process has made under this run's number."""
+        self._uids[key] = found["metadata"].get("uid")
+
+    def release(self, key: Key) -> None:
+        """Leave an object where it is, whoever may take it over."""
+        self._uids.pop(key, None)
+        self._lost.pop(key, None)
+
     def create(self, manifest: Manifest) -> Mapping[str, Any]:
         """Create an object that must not be there yet.
 
         Raises:
             ClusterError: somebody else's object has its name, or the cluster refuses it.
         """
-        key = _key(manifest)
+        key = key_of(manifest)
         metadata = manifest["metadata"]
         labels = {
             **(metadata.get("labels") or {}),
@@ -141,7 +157,7 @@ class Ownership:
         Raises:
             TestbedError: one cannot become ready, or has not in time; with its reason.
         """
-        keys = [_key(pod) for pod in pods]
+        keys = [key_of(pod) for pod in pods]
         start = time.monotonic()
 
         def look() -> list[Mapping[str, Any]] | None:
@@ -180,7 +196,7 @@ class Ownership:
             ClusterError: the cluster refuses.
             TestbedError: something is not gone in time; names it.
         """
-        keys = [key for key in map(_key, manifests) if key in self._uids]
+        keys = [key for key in map(key_of, manifests) if key in self._uids]
         deleting: set[Key] = set()
         refusals: dict[Key, ClusterError] = {}
         failure = ""
@@ -322,7 +338,8 @@ def _give_up_on(pod: Manifest, waited: float) -> None:
             )
 
 
-def _key(manifest: Manifest) -> Key:
+def key_of(manifest: Manifest) -> Key:
+    """API version, kind, namespace and name."""
     metadata = manifest["metadata"]
     return (
         manifest["apiVersion"],

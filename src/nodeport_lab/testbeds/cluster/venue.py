@@ -82,6 +82,10 @@ class ClusterVenue:
     at_once = 1
     spread = 1
     protocols = frozenset({Protocol.TCP})
+    number = "RUN"
+    """What stands for a run's number in a preview."""
+    afterwards = "delete all of it again"
+    """What becomes of what a run creates, as a preview says it."""
 
     def __init__(  # noqa: PLR0913 - what it needs, by name
         self,
@@ -275,6 +279,8 @@ class ClusterVenue:
                     self._check_namespace(scenario, namespace)
                 else:
                     self._make_namespaces(scenario, site, hands, made)
+                    for name in used_namespaces(scenario):
+                        self._check_policies(scenario, site.namespaces[name])
                 testbed = ClusterTestbed(
                     self.connection,
                     hands,
@@ -295,7 +301,7 @@ class ClusterVenue:
 
         Nothing is created. Namespaces that would be made are shown without their number.
         """
-        site = self._site(scenario, "RUN")
+        site = self._site(scenario, self.number)
         fitting, left_out = fit(scenario, site)
         lines = []
         if self._choices.namespace:
@@ -332,7 +338,7 @@ class ClusterVenue:
                 )
         others = [f"beside it, and not touched: {name}" for name in self._other_policies()]
         reasons = [f"leave out: {reason}" for reason in left_out]
-        return [*lines, *reasons, *others, "delete all of it again"]
+        return [*lines, *reasons, *others, self.afterwards]
 
     # --- inside -----------------------------------------------------------------------
 
@@ -431,15 +437,22 @@ class ClusterVenue:
         Raises:
             PrerequisiteError: one does, or labels that policies select are not there.
         """
+        self._check_policies(scenario, namespace)
+        self._check_labels(scenario, namespace)
+
+    def _check_policies(self, scenario: Scenario, namespace: str) -> None:
+        """Also in a namespace of the lab's own, where a controller may put its default ones."""
         clients, server = canaries(scenario)
         pods = [*scenario.pods, *clients, *([server] if server else [])]
         for policy in self.connection.list("networking.k8s.io/v1", "NetworkPolicy", namespace):
             if selected := _selected(policy, pods):
                 raise PrerequisiteError(
                     f"NetworkPolicy {namespace}/{policy['metadata']['name']} is not the lab's and "
-                    f"selects {', '.join(selected)}, so results would be of both; use another "
-                    "namespace, or none to have one created"
+                    f"selects {', '.join(selected)}, so results would be of both; remove it, or "
+                    "use another namespace"
                 )
+
+    def _check_labels(self, scenario: Scenario, namespace: str) -> None:
         wanted = {
             key: value
             for one in scenario.namespaces

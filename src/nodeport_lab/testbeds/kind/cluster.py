@@ -22,23 +22,26 @@ from nodeport_lab.testbeds.kind import (
     cni,
     configuration,
     installation,
+    lock,
     observing,
     programs,
     request,
     state,
 )
 from nodeport_lab.testbeds.kind.engine import Engine
+from nodeport_lab.testbeds.kind.images import Images
 from nodeport_lab.testbeds.kind.request import Plan, Request
 from nodeport_lab.testbeds.kind.state import State
 
-CHECK, CREATE, LOAD, INSTALL, WAIT = (
+CHECK, CREATE, LOAD, INSTALL, WAIT, DEPLOY = (
     "check",
     "create nodes",
     "load images",
     "install CNI",
     "wait until ready",
+    "deploy workloads",
 )
-"""The steps of `up`, in their order."""
+"""The steps of `up`, in their order; what is deployed is the caller's to say."""
 
 _CREATE_WITHIN = 900.0  # seconds; a node image is about 1 GB, and may have to be pulled
 _DELETE_WITHIN = 300.0
@@ -102,20 +105,46 @@ def up(asked: Request, progress: Progress, *, opened: Connect = connect) -> Stat
         LabError: it cannot be had; says what is left and how to remove it.
         KeyboardInterrupt: as it comes; `what_is_left` says the same.
     """
+    configuration.check_name(asked.name)
+    with lock.held(asked.name, "nodeport-lab up"):
+        return _up(asked, progress, opened)
+
+
+def _up(asked: Request, progress: Progress, opened: Connect) -> State:
     start = time.monotonic()
     progress(CHECK)
     plan = request.plan(asked)
     found = _existing(plan)
-    files = [] if asked.skip_cni or _done(found, INSTALL) else plan.files()
+    installed = _done(found, INSTALL)
+    files = [] if asked.skip_cni or installed else plan.files()
+    images = plan.images(files)
+    if not installed:
+        images.check()  # what a cluster is used with again it was made with
     seconds = time.monotonic() - start
     progress(CHECK, seconds=seconds)
-    current = found or State(
-        asked.name, plan.asked, plan.host.reachable, dict(asked.overrides.images)
-    ).stepped(CHECK, seconds)
+    current = found or State(asked.name, plan.asked, plan.host.reachable).stepped(CHECK, seconds)
+    current = dataclasses.replace(current, images={**current.images, **images.replaced})
+    if not installed:
+        unpinned = (*images.unpinned, *(plan.unverified if files else ()))
+        current = dataclasses.replace(current, unpinned=unpinned)
     try:
-        return _make(plan, current, files, progress, opened)
+        return _make(plan, current, files, images, progress, opened)
     except LabError as error:
         raise TestbedError(f"{error}; {what_is_left(asked.name)}") from error
+
+
+def deployed(made: State, progress: Progress, deploy: Callable[[], None]) -> State:
+    """The last step of `up`, on a cluster that is ready.
+
+    Raises:
+        LabError: it fails; says what is left.
+    """
+    try:
+        with _timed(DEPLOY, progress) as seconds:
+            deploy()
+    except LabError as error:
+        raise TestbedError(f"{error}; {what_is_left(made.name)}") from error
+    return _remember(made, DEPLOY, seconds)
 
 
 def what_is_left(name: str) -> str:
@@ -185,8 +214,13 @@ def _done(found: State | None, step: str) -> bool:
     return found is not None and step in found.steps
 
 
-def _make(
-    plan: Plan, current: State, files: list[Path], progress: Progress, opened: Connect
+def _make(  # noqa: PLR0913, PLR0917 - a plan, how far it is, and how to go on
+    plan: Plan,
+    current: State,
+    files: list[Path],
+    images: Images,
+    progress: Progress,
+    opened: Connect,
 ) -> State:
     asked = plan.request
     if CREATE not in current.steps:
@@ -201,7 +235,7 @@ def _make(
     try:
         if not asked.skip_cni and INSTALL not in current.steps:
             with _timed(INSTALL, progress) as seconds:
-                _install(plan, current, files, connection)
+                _install(plan, current, files, images, connection)
             current = _remember(current, INSTALL, seconds)
         with _timed(WAIT, progress) as seconds:
             _wait(plan, connection, progress, installed=INSTALL in current.steps)
@@ -261,13 +295,15 @@ def _load_archive(plan: Plan, archive: Path) -> None:
     )
 
 
-def _install(plan: Plan, current: State, files: list[Path], connection: Connection) -> None:
+def _install(
+    plan: Plan, current: State, files: list[Path], images: Images, connection: Connection
+) -> None:
     if cni.is_calico(plan.asked.dataplane):
-        images = plan.request.overrides.images
-        installation.install_calico(connection, files, plan.objects, images)
+        installation.install_calico(connection, files, plan.objects, images.replaced)
         return
     folder = state.directory(current.name)
-    installation.install_cilium(current.kubeconfig, current.context, files[0], plan.values, folder)
+    values = cni.merged(plan.values, images.values)
+    installation.install_cilium(current.kubeconfig, current.context, files[0], values, folder)
 
 
 def _wait(plan: Plan, connection: Connection, progress: Progress, *, installed: bool) -> None:
@@ -379,10 +415,16 @@ def down(name: str) -> list[str]:
         The nodes that were removed.
 
     Raises:
-        PrerequisiteError: there is one of that name that the lab did not make.
+        PrerequisiteError: there is one of that name that the lab did not make, or another
+            command is at work on it.
         TestbedError: something cannot be removed; names it.
     """
     configuration.check_name(name)
+    with lock.held(name, "nodeport-lab down"):
+        return _down(name)
+
+
+def _down(name: str) -> list[str]:
     found = state.load(name)
     engine = Engine(found.asked.engine) if found else Engine.find()
     programs.check(engine.name, f"removing the cluster {name}")

@@ -101,15 +101,6 @@ def cilium(
     return merged(base, values)
 
 
-def without_digests(values: Mapping[str, Any]) -> Values:
-    """The same values, for images that were loaded into the nodes by their tag.
-
-    A loaded archive gives an image its tag and not the digest that the chart asks for.
-    """
-    by_tag = {"image": {"useDigest": False}}
-    return merged(values, {**by_tag, "operator": by_tag, "envoy": by_tag})
-
-
 def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> Values:
     """A mapping with another one laid over it; lists are replaced."""
     result = dict(base)

@@ -1,4 +1,8 @@
-"""Files from elsewhere: fetched once, checked always, and never used with another content."""
+"""Files from elsewhere: fetched once, and never used with another content than is pinned.
+
+What has no known checksum, a version of Calico that somebody asks for, is fetched anew each
+time; `up` and `status` list it.
+"""
 
 from __future__ import annotations
 
@@ -38,13 +42,20 @@ def fetch(artefact: Artefact) -> Path:
             f"{artefact.name}: {artefact.url} cannot be fetched, since {scheme} is not known here; "
             "name an http(s) address or a file"
         )
-    kept = cache_directory() / f"{artefact.sha256[:16]}-{artefact.name}"
-    if kept.is_file() and _sha256(kept.read_bytes()) == artefact.sha256:
-        return kept
+    wanted = artefact.sha256
+    if wanted is not None:
+        kept = _place(artefact, wanted)
+        if kept.is_file() and _sha256(kept.read_bytes()) == wanted:
+            return kept
     content = _downloaded(artefact)
     _check(artefact, content)
+    kept = _place(artefact, _sha256(content))
     _keep(kept, content)
     return kept
+
+
+def _place(artefact: Artefact, sha256: str) -> Path:
+    return cache_directory() / f"{sha256[:16]}-{artefact.name}"
 
 
 def _given(artefact: Artefact) -> Path:
@@ -75,7 +86,7 @@ def _downloaded(artefact: Artefact) -> bytes:
 
 def _check(artefact: Artefact, content: bytes) -> None:
     found = _sha256(content)
-    if found != artefact.sha256:
+    if artefact.sha256 not in {found, None}:
         raise PrerequisiteError(
             f"{artefact.name} from {artefact.url} has the SHA-256 {found} and not "
             f"{artefact.sha256}, so it is not used; fetch it again, or state the checksum of your "

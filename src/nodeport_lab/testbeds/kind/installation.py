@@ -37,7 +37,7 @@ def install_calico(
         connection: to the cluster.
         files: manifests, in their order.
         objects: FelixConfiguration and Installation.
-        images: image of a manifest -> what to use instead.
+        images: image of a manifest, exactly -> what to use instead.
     """
     manifests = [manifest for file in files for manifest in read(file)]
     definitions = [one for one in manifests if one["kind"] == _CRD]

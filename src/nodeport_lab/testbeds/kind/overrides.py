@@ -1,22 +1,25 @@
-"""What a user has instead of what is pinned: mirrors, own copies, a registry of their own."""
+"""What a user has instead of what is pinned: mirrors, own copies, a registry of their own.
+
+It is stated in a file, or one by one on the command line, which counts more.
+"""
 
 from __future__ import annotations
 
-import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from importlib import resources
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import yaml
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import best_match
 
+from nodeport_lab import schemas
 from nodeport_lab.errors import LabError, UnknownNameError
 from nodeport_lab.testbeds.kind.pins import Artefact, Pins
+
+_CHECKSUM = re.compile(r"sha256=([0-9a-f]{64})")
 
 VARIABLE = "NODEPORT_LAB_OVERRIDES"
 """Names the file of overrides where no command line does."""
@@ -42,6 +45,17 @@ class Overrides:
     calico_installation: Mapping[str, Any] = field(default_factory=dict)
     cilium_values: Mapping[str, Any] = field(default_factory=dict)
 
+    def over(self, below: Overrides) -> Overrides:
+        """These laid over others, name by name."""
+        return Overrides(
+            node_image=self.node_image or below.node_image,
+            images={**below.images, **self.images},
+            manifests={**below.manifests, **self.manifests},
+            charts={**below.charts, **self.charts},
+            calico_installation={**below.calico_installation, **self.calico_installation},
+            cilium_values={**below.cilium_values, **self.cilium_values},
+        )
+
     def applied(self, pins: Pins) -> Pins:
         """The pins with the user's own copies in their places.
 
@@ -58,6 +72,45 @@ class Overrides:
             calico=tuple(_replaced(one, self.manifests) for one in pins.calico),
             cilium={option: _replaced(one, self.charts) for option, one in pins.cilium.items()},
         )
+
+
+def stated(
+    node_image: str | None,
+    images: Mapping[str, str],
+    manifests: Mapping[str, str],
+    charts: Mapping[str, str],
+) -> Overrides:
+    """Overrides as they stand on a command line.
+
+    Args:
+        node_image: of the kind nodes.
+        images: image as a manifest names it -> image to use.
+        manifests: name of a manifest of Calico -> address or file, which may end in
+            `#sha256=` and the checksum, as in requirements of pip.
+        charts: name of a chart of Cilium -> the same.
+
+    Raises:
+        LabError: what follows `#` is no checksum.
+    """
+    return Overrides(
+        node_image=node_image,
+        images=dict(images),
+        manifests={name: _artefact(where) for name, where in manifests.items()},
+        charts={name: _artefact(where) for name, where in charts.items()},
+    )
+
+
+def _artefact(where: str) -> dict[str, str]:
+    url, hash_, fragment = where.partition("#")
+    if not hash_:
+        return {"url": url}
+    checksum = _CHECKSUM.fullmatch(fragment)
+    if checksum is None:
+        raise LabError(
+            f"{where}: {fragment!r} is no checksum; write it like #sha256= and 64 small "
+            "hexadecimal digits"
+        )
+    return {"url": url, "sha256": checksum[1]}
 
 
 def load(file: Path | None) -> Overrides:
@@ -78,12 +131,8 @@ def load(file: Path | None) -> Overrides:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         told = " ".join(str(error).split())
         raise LabError(f"the file of overrides cannot be read ({told}); correct it") from error
-    schema = json.loads(
-        resources.files(__package__).joinpath("overrides.schema.json").read_text(encoding="utf-8")
-    )
-    if fault := best_match(Draft202012Validator(schema).iter_errors(read)):
-        where = ".".join(map(str, fault.absolute_path)) or "at its top"
-        raise LabError(f"{file}: {where}: {fault.message}; correct the file of overrides")
+    if fault := schemas.fault(read, schemas.load("overrides", __package__)):
+        raise LabError(f"{file}: {fault}; correct the file of overrides")
     return Overrides(
         node_image=read.get("nodeImage"),
         images=read.get("images") or {},
@@ -118,5 +167,5 @@ def _replaced(artefact: Artefact, own: Mapping[str, Mapping[str, str]]) -> Artef
         artefact,
         url=chosen["url"],
         sha256=chosen.get("sha256", artefact.sha256),
-        source="the user's file of overrides",
+        source="the user's overrides",
     )

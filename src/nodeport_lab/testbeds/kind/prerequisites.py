@@ -119,12 +119,10 @@ def check_pair(pins: Pins, host: Host, dataplane: str, image: str, *, own_calico
             f"calico-nftables needs kube-proxy's nftables mode, which {told} lacks; use a node "
             "image of 1.31 or newer"
         )
+    if not cni.is_calico(dataplane) or own_calico or pins.calico_kubernetes is None:
+        return
     oldest, newest = pins.calico_kubernetes
-    if (
-        cni.is_calico(dataplane)
-        and not own_calico
-        and not minor(oldest) <= version <= minor(newest)
-    ):
+    if not minor(oldest) <= version <= minor(newest):
         raise PrerequisiteError(
             f"Calico {pins.calico_version} is tested with Kubernetes {oldest} to {newest} and the "
             f"node image {image} has {tag[1]}.{tag[2]}; choose another node image, or override "

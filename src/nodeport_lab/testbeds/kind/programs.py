@@ -1,12 +1,18 @@
-"""Running docker, podman, kind and helm: what they print is kept, and Ctrl-C stops them."""
+"""Running docker, podman, kind and helm: what they print is kept, and Ctrl-C stops them.
+
+Each program leads a process group, so that what it has started itself stops with it: kind
+works by calling the engine's program, which would go on to make a node without it.
+"""
 
 from __future__ import annotations
 
 import os
 import re
 import shutil
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from nodeport_lab.errors import PrerequisiteError, TestbedError
@@ -95,6 +101,7 @@ def attempt(
             env={**os.environ, **(environment or {})},
             text=True,
             errors="replace",
+            process_group=0,
         )
     except OSError as error:
         raise TestbedError(
@@ -136,15 +143,23 @@ def run(
 
 def _stop(process: subprocess.Popen[str]) -> None:
     if process.poll() is None:
-        process.terminate()
+        _signal(process, signal.SIGTERM)
         try:
             process.wait(_GRACE)
         except subprocess.TimeoutExpired:
-            process.kill()
+            pass
+        finally:  # also after a second Ctrl-C; and what the program itself has left running
+            _signal(process, signal.SIGKILL)
             process.wait()
     for stream in (process.stdin, process.stdout, process.stderr):
         if stream is not None and not stream.closed:
             stream.close()
+
+
+def _signal(process: subprocess.Popen[str], number: signal.Signals) -> None:
+    """Send a signal to a program and to whatever it has started."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
 
 
 def _told(command: Sequence[str]) -> str:

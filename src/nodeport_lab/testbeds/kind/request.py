@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,21 @@ from nodeport_lab.dataplanes import Dataplane
 from nodeport_lab.dataplanes.options import CILIUM_VERSION
 from nodeport_lab.errors import PrerequisiteError, UnknownNameError
 from nodeport_lab.locations import manifests_directory
-from nodeport_lab.testbeds.kind import cni, configuration, downloads, pins, prerequisites
+from nodeport_lab.testbeds.cluster.images import normal, parts
+from nodeport_lab.testbeds.kind import (
+    archives,
+    cni,
+    configuration,
+    downloads,
+    images,
+    installation,
+    pins,
+    prerequisites,
+)
 from nodeport_lab.testbeds.kind.engine import Engine, Host
+from nodeport_lab.testbeds.kind.images import Images
 from nodeport_lab.testbeds.kind.overrides import Overrides
-from nodeport_lab.testbeds.kind.pins import Artefact
+from nodeport_lab.testbeds.kind.pins import Artefact, Pins
 from nodeport_lab.testbeds.kind.state import Asked
 
 
@@ -32,6 +43,7 @@ class Request:
         overrides: what to use instead of what is pinned.
         skip_cni: leave the installation of the CNI plugin to the user.
         load_images: archives, and images of the engine, that go into the nodes.
+        cni_version: of Calico or Cilium instead of the pinned one, unverified.
     """
 
     name: str
@@ -41,6 +53,7 @@ class Request:
     overrides: Overrides = field(default_factory=Overrides)
     skip_cni: bool = False
     load_images: Sequence[str] = ()
+    cni_version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +66,8 @@ class Plan:
         host: where they run.
         asked: what the cluster is to be.
         artefacts: files of the CNI plugin, in the order in which they are applied.
+        made: images that Calico's operator asks for.
+        loaded: names by which the nodes will have images.
     """
 
     request: Request
@@ -60,6 +75,8 @@ class Plan:
     host: Host
     asked: Asked
     artefacts: tuple[Artefact, ...]
+    made: tuple[str, ...] = ()
+    loaded: frozenset[str] = frozenset()
 
     @property
     def objects(self) -> list[dict[str, Any]]:
@@ -68,13 +85,36 @@ class Plan:
 
     @property
     def values(self) -> dict[str, Any]:
-        """The values of Cilium's chart."""
-        values: dict[str, Any] = self.asked.cni["values"]
-        return cni.without_digests(values) if self.request.load_images else values
+        """The values of Cilium's chart, but for its images."""
+        return dict(self.asked.cni["values"])
 
     def files(self) -> list[Path]:
         """The files of the CNI plugin, fetched and checked."""
         return [downloads.fetch(artefact) for artefact in self.artefacts]
+
+    def images(self, files: Sequence[Path]) -> Images:
+        """What names which image.
+
+        Args:
+            files: of the CNI plugin; none where it is not installed now.
+        """
+        calico = cni.is_calico(self.asked.dataplane)
+        manifests = [one for file in files if calico for one in installation.read(file)]
+        named = images.of_manifests(manifests)
+        return Images(
+            node=str(self.asked.configuration["nodes"][0]["image"]),
+            workloads=images.of_workloads(),
+            manifests=named,
+            chart=images.of_chart(files[0], self.values) if files and not calico else {},
+            made=tuple(one for one in self.made if one not in named) if files else (),
+            overrides=self.request.overrides.images,
+            loaded=self.loaded,
+        )
+
+    @property
+    def unverified(self) -> list[str]:
+        """Files of the CNI plugin that have no known checksum."""
+        return [artefact.url for artefact in self.artefacts if artefact.sha256 is None]
 
 
 def plan(request: Request) -> Plan:
@@ -86,7 +126,7 @@ def plan(request: Request) -> Plan:
     configuration.check_name(request.name)
     name = request.dataplane.name
     options = configuration.complete(request.dataplane, request.options)
-    pinned = request.overrides.applied(pins.load())
+    pinned = request.overrides.applied(_pins(request, options))
     base = _shape(request.shape)
     engine = Engine.find()
     prerequisites.check_kind(pinned)
@@ -97,14 +137,14 @@ def plan(request: Request) -> Plan:
     image = prerequisites.node_image(pinned, host)
     own = bool(request.overrides.manifests) or request.skip_cni
     prerequisites.check_pair(pinned, host, name, image, own_calico=own)
-    _check_images(request.load_images, engine)
+    loaded = frozenset(name for image in request.load_images for name in _names_of(image, engine))
     configured = configuration.configure(base, request.name, request.dataplane, options, image)
     pods = configuration.pod_subnet(configured)
     if cni.is_calico(name):
         artefacts = pinned.calico
-        felix, installation = cni.calico(_manifest("calico"), name, options, pods)
+        felix, wanted = cni.calico(_manifest("calico"), name, options, pods)
         over = {"spec": request.overrides.calico_installation}
-        told: dict[str, Any] = {"objects": [felix, cni.merged(installation, over)]}
+        told: dict[str, Any] = {"objects": [felix, cni.merged(wanted, over)]}
     else:
         artefacts = (pinned.cilium[options[CILIUM_VERSION]],)
         values = cni.cilium(_manifest("cilium"), name, options, request.name, pods)
@@ -112,7 +152,17 @@ def plan(request: Request) -> Plan:
     told["files"] = {one.name: one.sha256 for one in artefacts}
     told["images"] = dict(request.overrides.images)
     asked = Asked(engine.name, name, options, configured, told)
-    return Plan(request, engine, host, asked, artefacts)
+    made = pinned.calico_images if cni.is_calico(name) else ()
+    return Plan(request, engine, host, asked, artefacts, made, loaded)
+
+
+def _pins(request: Request, options: Mapping[str, str]) -> Pins:
+    version, pinned = request.cni_version, pins.load()
+    if version is None:
+        return pinned
+    if cni.is_calico(request.dataplane.name):
+        return pinned.with_calico(version)
+    return pinned.with_cilium(version, options[CILIUM_VERSION])
 
 
 def _shape(name: str) -> dict[str, Any]:
@@ -130,10 +180,20 @@ def _manifest(name: str) -> dict[str, Any]:
     return read
 
 
-def _check_images(images: Sequence[str], engine: Engine) -> None:
-    for image in images:
-        if not Path(image).is_file() and not engine.has_image(image):
-            raise PrerequisiteError(
-                f"{image} is neither an archive nor an image that {engine.name} has; name a file, "
-                f"or pull it first with: {engine.name} pull {image}"
-            )
+def _names_of(image: str, engine: Engine) -> Iterator[str]:
+    """The names by which the nodes will have what `--load-images` is given."""
+    if Path(image).is_file():
+        yield from archives.read(Path(image))
+        return
+    repository, tag, digest = parts(image)
+    if digest:
+        raise PrerequisiteError(
+            f"{image}: an image that {engine.name} saves by its digest has no name in the nodes; "
+            "name it by its tag, or an archive that has the digest as a name"
+        )
+    if not engine.has_image(image):
+        raise PrerequisiteError(
+            f"{image} is neither an archive nor an image that {engine.name} has; name a file, "
+            f"or pull it first with: {engine.name} pull {image}"
+        )
+    yield normal(f"{repository}:{tag or 'latest'}")

@@ -71,6 +71,7 @@ class State:
         images: image of a manifest -> what to use instead.
         containers: container id -> node; None until kind has made them.
         steps: step -> seconds that it took, for those that are done.
+        unpinned: images and files whose content no checksum vouches for.
     """
 
     name: str
@@ -79,6 +80,7 @@ class State:
     images: Mapping[str, str] = field(default_factory=dict)
     containers: Mapping[str, str] | None = None
     steps: Mapping[str, float] = field(default_factory=dict)
+    unpinned: tuple[str, ...] = ()
 
     @property
     def context(self) -> str:
@@ -127,7 +129,8 @@ def load(name: str) -> State | None:
                 f"{file} was written by another version of nodeport-lab; remove the cluster with: "
                 f"kind delete cluster --name {name}, and then the folder {file.parent}"
             )
-        return State(**{**read, "asked": Asked(**read["asked"])})
+        unpinned = tuple(read.pop("unpinned", ()))
+        return State(**{**read, "asked": Asked(**read["asked"]), "unpinned": unpinned})
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 
-from nodeport_lab.dataplanes import Dataplane
+from nodeport_lab.dataplanes import Dataplane, find_dataplane
 from nodeport_lab.errors import PrerequisiteError
+from nodeport_lab.model import Scenario
 from nodeport_lab.testbeds.cluster.connection import Connection
 from nodeport_lab.testbeds.cluster.facts import Fact
-from nodeport_lab.testbeds.cluster.venue import Choices, ClusterVenue
+from nodeport_lab.testbeds.cluster.venue import Choices, ClusterSetUp, ClusterVenue
+from nodeport_lab.testbeds.kind import keeping, lock
 from nodeport_lab.testbeds.kind.cluster import WAIT, remembered
+from nodeport_lab.testbeds.kind.keeping import Keeping
 
 DEFAULT_NAME = "dev"
 _SOURCE = "as asked for by nodeport-lab up"
 
 
 class KindVenue(ClusterVenue):
-    """See `ClusterVenue`; node ports and cluster IPs are those of the manifests."""
+    """See `ClusterVenue`; node ports and cluster IPs are those of the manifests.
+
+    Namespaces, pods and Services stay in the cluster and are used again (see `keeping`).
+    """
+
+    number = keeping.RUN
+    afterwards = (
+        "use what is there already as it would be made, keep namespaces, pods and Services for the "
+        "next run, and delete the policies"
+    )
 
     def __init__(
         self,
@@ -45,8 +59,31 @@ class KindVenue(ClusterVenue):
             Choices(images=state.images),
             keep_addresses=True,
             external=state.reachable,
+            begin=Keeping,
             evidence=evidence,
         )
+
+    @contextmanager
+    def open(self) -> Iterator[ClusterSetUp]:
+        """See ClusterVenue; node ports are fixed, so that two runs would be in each other's way.
+
+        Raises:
+            PrerequisiteError: another command is at work on the cluster.
+        """
+        with lock.held(self.state.name, "nodeport-lab run"), super().open() as set_up:
+            yield set_up
+
+    def deploy(self, scenario: Scenario) -> None:
+        """Put a scenario's pods and Services there, where they stay; see that policy is enforced.
+
+        Raises:
+            LabError: a pod does not become ready, or policy is not enforced.
+        """
+        with (
+            self.open() as set_up,
+            set_up(scenario, find_dataplane(self.state.asked.dataplane), {}),
+        ):
+            pass
 
     @cached_property
     def dataplane(self) -> Fact:

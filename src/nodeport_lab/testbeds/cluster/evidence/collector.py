@@ -18,11 +18,13 @@ port to one flow at a time:
 | calico-nftables | calico-node | `nft -j list table ip calico`; conntrack |
 | cilium | cilium | policy verdicts; conntrack, since kube-proxy translates by it |
 | cilium-kpr, cilium-kpr-hostns | cilium | policy verdicts |
-| calico-ebpf | | nothing yet: its counters stand in maps of their own |
+| calico-ebpf | calico-node | `calico-node -bpf policy dump`, of each pod, and `conntrack dump` |
 
 Policy verdicts are those of `hubble observe`, or of `cilium-dbg monitor` where Hubble is off.
 Conntrack is `conntrack -L -o extended`, or `/proc/net/nf_conntrack` where the image lacks
-the program. What cannot be read is None with a reason, and never fails a run.
+the program. The monitor's text is read, since it has no JSON form of a policy verdict
+(pkg/monitor/datapath_policy.go prints the same line with `--json`). What cannot be read is None
+with a reason, and never fails a run.
 """
 
 from __future__ import annotations
@@ -36,7 +38,12 @@ from typing import Protocol as Interface
 
 from nodeport_lab.errors import LabError
 from nodeport_lab.model import Client, Decision, Direction, Protocol
-from nodeport_lab.testbeds.cluster.evidence import calico_counters, cilium_verdicts, conntrack
+from nodeport_lab.testbeds.cluster.evidence import (
+    calico_bpf,
+    calico_counters,
+    cilium_verdicts,
+    conntrack,
+)
 from nodeport_lab.testbeds.cluster.evidence.agents import DEADLINE, Agents, Cluster
 
 LISTEN = 15.0  # seconds that the monitor is listened to where Hubble is off
@@ -48,6 +55,14 @@ _IPTABLES = (
     ("iptables-legacy-save", "-c", "-t", "filter"),
 )
 _NFTABLES = (("nft", "-j", "list", "table", "ip", "calico"),)
+_BPF_CONNTRACK = (("calico-node", "-bpf", "conntrack", "dump"),)
+_BPF_POLICIES = (
+    (
+        "sh",
+        "-c",
+        "for i in /sys/class/net/cali*; do calico-node -bpf policy dump ${i##*/} all; done",
+    ),
+)
 _NOW = (("date", "-u", "+%Y-%m-%dT%H:%M:%SZ"),)
 _HUBBLE = ("hubble", "observe", "--type", "policy-verdict", "-o", "jsonpb", "--since")
 _HUBBLE_ON = (("hubble", "status"),)
@@ -116,13 +131,13 @@ class Evidence:
     hits: dict[str, tuple[calico_counters.Hit, ...]] = field(default_factory=dict)
     _agents: Agents = field(init=False)
     _counted: dict[str, tuple[calico_counters.CountedRule, ...]] = field(default_factory=dict)
+    _programs: dict[str, Mapping[calico_bpf.Rule, int]] = field(default_factory=dict)
     _since: dict[str, str] = field(default_factory=dict)
     _heard: dict[str, Future[str | None]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Know whose pods to ask, if this dataplane leaves anything to be read."""
-        kind = self.dataplane.partition("-")[0] if self._counts or self._tells else ""
-        self._agents = Agents(self.cluster, kind, self.nodes)
+        """Know whose pods to ask."""
+        self._agents = Agents(self.cluster, self.dataplane.partition("-")[0], self.nodes)
 
     @property
     def unknown(self) -> dict[str, str]:
@@ -133,6 +148,7 @@ class Evidence:
         """Take the first reading; policies are in force, and no connection is open yet."""
         self.hits.clear()
         self._counted.clear()
+        self._programs.clear()
         self._since.clear()
         self._heard.clear()
         if not flows:
@@ -142,6 +158,8 @@ class Evidence:
                 rules = self._rules(node)
                 if rules is not None:
                     self._counted[node] = rules
+            if self._loads and (counts := self._program(node)) is not None:
+                self._programs[node] = counts
             if self._tells:
                 self._listen(node)
         if self._heard:
@@ -152,15 +170,18 @@ class Evidence:
         if not flows:
             return []
         entries = {
-            node: conntrack.parse(text)
+            node: found
             for node in self._agents.on
-            if self._tracks
-            and (text := self._agents.read(node, "conntrack", _CONNTRACK)) is not None
+            if (self._tracks or self._loads) and (found := self._connections(node)) is not None
         }
         for node, before in self._counted.items():
             rules = self._rules(node)
             if rules is not None:
                 self.hits[node] = calico_counters.hits(before, rules)
+        for node, counted in self._programs.items():
+            counts = self._program(node)
+            if counts is not None:
+                self.hits[node] = calico_bpf.hits(counted, counts)
         decided = self._decided() if self._tells else []
         return [self._joined(flow, entries, decided) for flow in flows]
 
@@ -171,6 +192,11 @@ class Evidence:
     @property
     def _tells(self) -> bool:
         return self.dataplane.startswith("cilium")
+
+    @property
+    def _loads(self) -> bool:
+        """Whether policies are eBPF programs of Calico's."""
+        return self.dataplane == "calico-ebpf"
 
     @property
     def _tracks(self) -> bool:
@@ -192,9 +218,12 @@ class Evidence:
         if flow.client.node is None:
             missing.append(f"conntrack: {flow.client.name} is on no node")
         elif flow.client.node in entries:
-            entry = conntrack.find(
-                entries[flow.client.node], flow.protocol, source, f"{flow.address}:{flow.port}"
-            )
+            known = entries[flow.client.node]
+            if self._loads:
+                entry = calico_bpf.find(known, flow.protocol, source)
+            else:
+                dialled = f"{flow.address}:{flow.port}"
+                entry = conntrack.find(known, flow.protocol, source, dialled)
         decisions = dict.fromkeys(
             one
             for protocol, one in decided
@@ -245,6 +274,23 @@ class Evidence:
         return self._agents.read(
             node, "policy verdicts", (command,), good=(0, 124), deadline=self.listen + DEADLINE
         )
+
+    def _connections(self, node: str) -> tuple[conntrack.Entry, ...] | None:
+        commands = _BPF_CONNTRACK if self._loads else _CONNTRACK
+        parse = calico_bpf.parse_conntrack if self._loads else conntrack.parse
+        text = self._agents.read(node, "conntrack", commands)
+        return None if text is None else parse(text)
+
+    def _program(self, node: str) -> dict[calico_bpf.Rule, int] | None:
+        """The counts of the policies' programs; an answer without any pod's is none."""
+        what = "policy counters"
+        text = self._agents.read(node, what, _BPF_POLICIES)
+        if text is None:
+            return None
+        if "IfaceName: " not in text:
+            self.unknown.setdefault(what, f"node {self.nodes[node]} has no program of a pod")
+            return None
+        return calico_bpf.parse_policies(text)
 
     def _rules(self, node: str) -> tuple[calico_counters.CountedRule, ...] | None:
         what = "policy counters"

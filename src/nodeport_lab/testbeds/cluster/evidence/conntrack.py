@@ -94,7 +94,7 @@ def _entry(line: str) -> Iterator[Entry]:
     if protocol is None or [name for name, _ in fields[:8]] != [*_TUPLE, *_TUPLE]:
         return
     values = [value for _, value in fields]
-    if not all(map(_is_ipv4, (*values[0:2], *values[4:6]))):
+    if not all(map(is_ipv4, (*values[0:2], *values[4:6]))):
         return
     first = next(number for number, word in enumerate(words) if word.startswith("src="))
     state = next((word for word in words[:first] if _STATE.fullmatch(word)), None)
@@ -111,7 +111,8 @@ def _tuple(source: str, destination: str, source_port: str, destination_port: st
     return Tuple(f"{source}:{source_port}", f"{destination}:{destination_port}")
 
 
-def _is_ipv4(text: str) -> bool:
+def is_ipv4(text: str) -> bool:
+    """Whether a text is an IPv4 address."""
     try:
         IPv4Address(text)
     except ValueError:
