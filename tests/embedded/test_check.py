@@ -250,6 +250,7 @@ def test_standard_input_and_strict() -> None:
         (("check", "-f", "-", "--namespace", "shop"), "--namespace is about a cluster"),
         (("check", "--context", "dev", "--kubeconfig", "/nowhere"), "/nowhere is no kubeconfig"),
         (("check", "-f", "-", "--json", "/"), "--json: / cannot be written"),
+        (("check", "-f", "-", "--html", "a" * 300), "cannot be written (File name too long)"),
         (("check", "-f", "-", "--html", "/nowhere/a"), "--html: there is no folder /nowhere"),
         (("check", "-f", "-", "--junit", "/proc/a"), "--junit: /proc/a cannot be written"),
         (("diff", "-", "-"), "only one of OLD and NEW"),

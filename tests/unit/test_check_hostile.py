@@ -116,11 +116,11 @@ def read(text: str) -> Scenario:
 )
 def test_what_is_hostile_is_refused_in_one_sentence(text: str, words: str) -> None:
     """Soon, with the place, and without any other kind of error."""
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(ManifestError, match=words) as refused:
         read(text)
 
-    assert time.perf_counter() - start < SECONDS
+    assert time.process_time() - start < SECONDS
     assert "\n" not in str(refused.value)
     assert str(refused.value).isprintable()
 

@@ -6,8 +6,10 @@ asked until every kind of backend has been met that is met without policy.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from threading import BoundedSemaphore
 from types import TracebackType
 from typing import Self
 
@@ -28,6 +30,8 @@ COPIES = 2
 
 # A silence that no drop explains gets a second look, so a short wait costs no answer.
 _PATIENCE = 0.03  # seconds
+# The kernel makes links one after the other (rtnl_lock): more labs at once wait for it, busily.
+_WIRING = BoundedSemaphore(os.cpu_count() or 1)
 _PATIENCE_EACH = 0.001
 _CONTROL_ROUNDS = 8
 _ROUNDS = 6  # of asking again for backends that were not met
@@ -71,7 +75,8 @@ class Session:
     def place(self, scenario: Scenario) -> None:
         """Wire the lab for a scenario; no policy is in force then."""
         self.testbed = EmbeddedTestbed(scenario, self.dataplane, self.options, lab=self._lab)
-        self.testbed.__enter__()
+        with _WIRING:
+            self.testbed.__enter__()
         self._policies, self._sent = (), 0
 
     def put_in_force(self, policies: Sequence[NetworkPolicy]) -> None:

@@ -67,6 +67,9 @@ _COMMANDS = {
 }
 
 
+_INTERRUPTED = "nodeport-lab: interrupted; nothing was left behind"
+
+
 def command_line(names: Iterable[str] = _COMMANDS) -> typer.Typer:
     """The application with some of its commands, or all."""
     app = typer.Typer(
@@ -92,15 +95,12 @@ def _nothing() -> None:
     pass
 
 
-_INTERRUPTED = "nodeport-lab: interrupted; nothing was left behind"
-
-
 def main() -> None:
     """Entry point of `nodeport-lab`."""
+    called = sys.argv[1] if len(sys.argv) > 1 else ""
     try:
         for number in (signal.SIGTERM, signal.SIGHUP):  # they end a command as Ctrl-C does
             signal.signal(number, signal.default_int_handler)
-        called = sys.argv[1] if len(sys.argv) > 1 else ""
         command_line([called] if called in _COMMANDS else _COMMANDS)()
     except LabError as error:
         err.print(f"nodeport-lab: {error}", markup=False, soft_wrap=True)

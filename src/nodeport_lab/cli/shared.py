@@ -82,8 +82,8 @@ def check_writable(files: Mapping[str, Path | None]) -> None:
             raise LabError(
                 f"{option}: there is no folder {file.absolute().parent}; create it first"
             )
-        is_new = not file.exists()
         try:
+            is_new = not file.exists()
             file.open("ab").close()
         except OSError as error:
             raise LabError(

@@ -260,6 +260,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, lambda *_: None)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    netfilter.keep_memory()
     receive(socket.socket(fileno=int(sys.argv[1])))
 
 
