@@ -27,6 +27,7 @@ from nodeport_lab.book.values import (
     seen_names,
     seen_values,
     shared_values,
+    status_values,
     summary_table,
     verdict_values,
 )
@@ -445,7 +446,7 @@ def paste_remedy(*runs: Run) -> None:
             "remedy-table": remedy_table(*runs),
             **remedied.outcome_values(runs),
             **remedied.dataplane_values(runs),
-            **claim_values(_remedy_statuses(runs)),
+            **status_values(_remedy_statuses(runs)),
         }
     )
 

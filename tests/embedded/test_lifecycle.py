@@ -77,6 +77,17 @@ def namespaces_of(pids: set[int]) -> set[str]:
     }
 
 
+def started() -> set[tuple[int, str]]:
+    """Every process of this machine, with the time at which it started."""
+    found = set()
+    for path in Path("/proc").iterdir():
+        if path.name.isdigit():
+            with suppress(FileNotFoundError, ProcessLookupError):
+                status = (path / "stat").read_text().rpartition(")")[2].split()
+                found.add((int(path.name), status[19]))
+    return found
+
+
 def start_owner(*arguments: str) -> tuple[subprocess.Popen[str], set[int]]:
     """Start a process that owns a lab; wait for the lab."""
     owner = subprocess.Popen(
@@ -98,15 +109,15 @@ def test_sigkill_of_any_process_leaves_no_process(victim: str) -> None:
     made = namespaces_of(lab) - own
     assert made
 
+    before = started()
     os.kill({"owner": owner.pid, "outermost": min(lab), "host": max(lab)}[victim], signal.SIGKILL)
 
     assert gone(lab)
     owner.kill()
     owner.communicate()
-    alive = {int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()}
-    readable = {pid for pid in alive if os.access(f"/proc/{pid}/ns/net", os.R_OK)}
     still = set()
-    for pid in readable:
+    # The kernel gives the number of a namespace that is gone to a new one of somebody else.
+    for pid, _ in before & started():
         try:
             still |= namespaces_of({pid})
         except (FileNotFoundError, PermissionError, ProcessLookupError):

@@ -27,7 +27,6 @@ SOURCES = (
     "_toc.yml",
     "_extra",
     "_static",
-    "_templates",
     "CHANGELOG.md",
     "CITATION.cff",
     "LICENSE",

@@ -94,10 +94,7 @@ def dependence_values(runs: Iterable[Run]) -> dict[str, str]:
 
 
 def claim_values(statuses: Iterable[ClaimStatus]) -> dict[str, str]:
-    """Name -> status of every claim, and how many claims have each status, and which.
-
-    A claim of the report that holds in some configurations has its status in each of them too.
-    """
+    """Name -> status of every claim, and how many claims have each status, and which."""
     found = tuple(statuses)
     values: dict[str, str] = {
         "claims": str(len(found)),
@@ -106,7 +103,16 @@ def claim_values(statuses: Iterable[ClaimStatus]) -> dict[str, str]:
     for status in Status:
         ids = [entry.claim.id for entry in found if entry.status is status]
         values |= {f"claims/{status}": str(len(ids)), f"claims/{status}/ids": listed(ids) or "none"}
-    for entry in found:
+    return values | status_values(found)
+
+
+def status_values(statuses: Iterable[ClaimStatus]) -> dict[str, str]:
+    """Id -> status of every claim.
+
+    A claim of the report that holds in some configurations has its status in each of them too.
+    """
+    values: dict[str, str] = {}
+    for entry in statuses:
         values[entry.claim.id] = str(entry.status)
         if entry.status is Status.REFINED and not entry.claim.sources:
             values |= {f"{entry.claim.id}/{title(one.run)}": str(one.status) for one in entry.runs}
