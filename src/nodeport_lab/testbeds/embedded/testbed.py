@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -51,6 +52,8 @@ from nodeport_lab.testbeds.embedded.plan import Machine, NodeCable, Plan, PodCab
 from nodeport_lab.testbeds.interface import Probe, ProbeResult
 
 SECOND_LOOK = 4  # how many times the deadline a probe gets when nothing explains its silence
+_UNREACHED = re.compile(r"HTTP status 50[34]")
+"""What a program answers that did not reach the next one in time (RFC 9110, 15.6.4 and 15.6.5)."""
 _AT_LEAST_OF_PROGRAMS = 10.0  # seconds, where several processes have to take their turns
 _AT_LEAST = 2.0  # seconds of that second look, however busy the machine
 # TCP says SYN again after 1 s (TCP_TIMEOUT_INIT of include/net/tcp.h). A second SYN may be sent
@@ -459,8 +462,8 @@ class _Attempt:
 
     @property
     def unexplained(self) -> bool:
-        failed = self.end == "silent" or (self.end == "failed" and self.passed_on)
-        return failed and not self.dropped
+        late = self.end == "silent" or (self.passed_on and _UNREACHED.search(self.detail or ""))
+        return bool(late) and not self.dropped
 
     @property
     def dropped(self) -> bool:
