@@ -69,7 +69,10 @@ def extract(root: Path) -> dict[str, Catalog]:
         )
         run_sphinx(source, output, {}, "--builder", "custom", "--custom-builder", "gettext")
         templates = output / "_build" / "gettext"
-        found = {file.stem: _sentences(file, source) for file in templates.glob("*.pot")}
+        found = {
+            file.stem: _sentences(file, (source, root.resolve()))
+            for file in templates.glob("*.pot")
+        }
     theme = found.setdefault(THEME, Catalog())
     config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
     theme.add(config["title"], locations=[("_config.yml", 0)])
@@ -80,7 +83,7 @@ def extract(root: Path) -> dict[str, Catalog]:
             for prompt in PROMPTS:
                 if text := cell.metadata.get("mystnb", {}).get(f"code_{prompt}"):
                     theme.add(text, locations=[("notebooks/runs", 0)])
-    for message in _sentences(files("pydata_sphinx_theme") / "locale" / "sphinx.pot", None):
+    for message in _sentences(files("pydata_sphinx_theme") / "locale" / "sphinx.pot", ()):
         theme.add(message.id, locations=[("pydata-sphinx-theme", 0)])
     return found
 
@@ -202,20 +205,21 @@ def _pieces(message: str) -> Iterator[tuple[str, str]]:
                 yield token.tag, ""
 
 
-def _sentences(template: Traversable, source: Path | None) -> Catalog:
+def _sentences(template: Traversable, roots: Sequence[Path]) -> Catalog:
     """The messages of a template that have words.
 
     Args:
         template: the file.
-        source: the book's root, to say where in the book each stands first; None for others.
+        roots: folders in one of which each stands, to say where; none for other people's.
     """
     catalogue = Catalog()
     for message in read_po(io.BytesIO(template.read_bytes())):
         if message.id and has_words(_text(message.id)):
             places = []
-            if source is not None and isinstance(template, Path):
+            if roots and isinstance(template, Path):
                 file = (template.parent / message.locations[0][0]).resolve()
-                places.append((file.relative_to(source).as_posix(), 0))
+                own = next(root for root in roots if file.is_relative_to(root))
+                places.append((file.relative_to(own).as_posix(), 0))
             catalogue.add(message.id, locations=places)
     return catalogue
 
