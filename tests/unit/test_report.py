@@ -14,8 +14,9 @@ from nodeport_lab.documented import DocumentedOutcome, Foundation, Label, Source
 from nodeport_lab.errors import LabError
 from nodeport_lab.model import Direction, Observation, Protocol, Relation, Run, Verdict
 from nodeport_lab.report import claim_tables, tables, terminal
+from nodeport_lab.report.dependence import node_dependence
 from nodeport_lab.report.figure import describe, heat_map
-from nodeport_lab.report.grid import grid, node_dependence, outcomes, summary
+from nodeport_lab.report.grid import grid, outcomes, summary
 from nodeport_lab.report.table import Cell, Group, Note, Table
 from nodeport_lab.report.words import listed, provenance, title
 

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 
 from nodeport_lab.claims import ClaimStatus, Status
 from nodeport_lab.model import Observation, Run
-from nodeport_lab.report import grid
+from nodeport_lab.report import dependence, grid
 from nodeport_lab.report.atlas import Part, node_dependence
 from nodeport_lab.report.changes import outcome_cell
 from nodeport_lab.report.grid import CONTROL
@@ -86,7 +86,7 @@ def dependence_values(runs: Iterable[Run]) -> dict[str, str]:
     """Name -> under how many policies the node dialled decides, with the server in each place."""
     values = {}
     for run in runs:
-        compared = grid.node_dependence(run)
+        compared = dependence.node_dependence(run)
         values[f"{run.options.get(BACKEND, '')}/nodes"] = (
             f"{len(compared.dependent) or 'none'} of {len(compared.policies)}"
         )

@@ -6,4 +6,5 @@ Import what you need from its module; `figure` brings matplotlib along, the othe
 - `figure`: the heat map and its description
 - `terminal`: the table and the closing line of the command line
 - `grid`, `words`: the arrangement and the wording that all of them share
+- `dependence`: whether the node dialled decides
 """

@@ -15,7 +15,8 @@ from typing import Any
 
 from nodeport_lab.model import Client, ClientKind, Relation, Run
 from nodeport_lab.report import html
-from nodeport_lab.report.grid import CONTROL, NodeDependence, rank
+from nodeport_lab.report.dependence import NodeDependence
+from nodeport_lab.report.grid import CONTROL, rank
 from nodeport_lab.report.seen import Names, looking, seen_name
 from nodeport_lab.report.words import SYMBOLS, changed_options, listed, marked
 

@@ -16,16 +16,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
 from nodeport_lab.model import Run
-from nodeport_lab.report.grid import Summary, node_dependence, outcomes, summary
-from nodeport_lab.report.words import (
-    SYMBOLS,
-    dependence,
-    evidence,
-    listed,
-    marked,
-    options,
-    title,
-)
+from nodeport_lab.report.dependence import dependence, node_dependence
+from nodeport_lab.report.grid import Summary, outcomes, summary
+from nodeport_lab.report.words import SYMBOLS, evidence, listed, marked, options, title
 
 # Okabe and Ito's colours; black symbols are readable on each of them.
 _COLOURS = {

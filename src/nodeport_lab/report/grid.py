@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from nodeport_lab.errors import LabError
-from nodeport_lab.model import Observation, Relation, Run, Verdict
+from nodeport_lab.model import Observation, Relation, Run
 from nodeport_lab.report.words import SYMBOLS, title
 
 CONTROL = "no-policy"
@@ -49,18 +49,6 @@ class Summary:
     def outcomes(self, policy: str, target: str) -> tuple[str, ...]:
         """The different outcomes of a cell in the order of their symbols; several disagree."""
         return _ordered(self.cells.get((policy, target), ()))
-
-
-@dataclass(frozen=True, slots=True)
-class NodeDependence:
-    """Under which policies the node dialled decides what becomes of a NodePort connection.
-
-    `policies` are those under which a client tried more than one node and got answers;
-    `dependent` are those of them where its answers differed.
-    """
-
-    policies: tuple[str, ...]
-    dependent: tuple[str, ...]
 
 
 def grid(run: Run) -> Grid:
@@ -109,26 +97,6 @@ def outcomes(runs: Iterable[Run]) -> tuple[str, ...]:
     return _ordered(cell for run in runs for cell in run.observations)
 
 
-def node_dependence(run: Run) -> NodeDependence:
-    """Find the policies under which a client's answer depends on the node it dials."""
-    answers: defaultdict[str, defaultdict[tuple[str, ...], list[str]]]
-    answers = defaultdict(lambda: defaultdict(list))
-    for cell in run.observations:
-        counts = cell.control is Verdict.ALLOWED and cell.verdict is not Verdict.ERROR
-        if cell.relation and cell.policy != CONTROL and counts:
-            answers[cell.policy][_same_but_for_the_node(cell)].append(cell.outcome)
-    compared = {
-        policy: [found for found in by_client.values() if len(found) > 1]
-        for policy, by_client in answers.items()
-    }
-    return NodeDependence(
-        policies=tuple(policy for policy, found in compared.items() if found),
-        dependent=tuple(
-            policy for policy, found in compared.items() if any(len(set(one)) > 1 for one in found)
-        ),
-    )
-
-
 def _ordered(cells: Iterable[Observation]) -> tuple[str, ...]:
     found = {cell.outcome for cell in cells}
     return tuple(outcome for outcome in SYMBOLS if outcome in found)
@@ -168,11 +136,6 @@ def _pod_dialled(cell: Observation) -> str | None:
 
 def _answer(cell: Observation) -> tuple[str | None, ...]:
     return (cell.outcome, cell.seen_destination, cell.hook)
-
-
-def _same_but_for_the_node(cell: Observation) -> tuple[str, ...]:
-    names = (cell.namespace, cell.client, cell.client_node, cell.server)
-    return tuple(map(str, (*names, cell.service, cell.protocol, cell.port, cell.direction)))
 
 
 def _extras(cells: Iterable[Observation]) -> dict[tuple[str, ...], str]:

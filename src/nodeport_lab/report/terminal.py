@@ -9,8 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from nodeport_lab.model import Observation, Run
-from nodeport_lab.report.grid import Summary, node_dependence, outcomes, summary
-from nodeport_lab.report.words import SYMBOLS, dependence, evidence, marked, options, title
+from nodeport_lab.report.dependence import dependence, node_dependence
+from nodeport_lab.report.grid import Summary, outcomes, summary
+from nodeport_lab.report.words import SYMBOLS, evidence, marked, options, title
 
 STYLES = {
     "allowed": "green",

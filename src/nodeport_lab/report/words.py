@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
 
 from nodeport_lab.dataplanes import DATAPLANES
 from nodeport_lab.model import Run
 from nodeport_lab.variations import VARIATIONS, departures
-
-if TYPE_CHECKING:
-    from nodeport_lab.report.grid import NodeDependence
 
 SYMBOLS: Mapping[str, str] = {
     "allowed": "✓",
@@ -72,16 +68,6 @@ def provenance(run: Run) -> str:
         basis = f"Observed on the {run.testbed} testbed, where {run.dataplane} itself is at work."
     limits = DATAPLANES[run.dataplane].limits if run.dataplane in DATAPLANES else ""
     return f"{basis} {limits}".strip()
-
-
-def dependence(found: Sequence[tuple[str, NodeDependence]]) -> str:
-    """Under how many policies the node dialled matters, on each of the named dataplanes."""
-    parts = [
-        f"under {len(which.dependent) or 'none'} of {len(which.policies)}"
-        f"{'' if position else ' policies'} on {name}"
-        for position, (name, which) in enumerate(found)
-    ]
-    return f"Which node's NodePort is dialled changes the answer {listed(parts)}."
 
 
 def listed(parts: Iterable[str], word: str = "and") -> str:
