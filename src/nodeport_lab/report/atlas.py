@@ -301,7 +301,7 @@ class Atlas:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        return html.render_atlas(self)
+        return html.render("atlas.html.j2", atlas=self, symbols=SYMBOLS)
 
     def _lines(self, group: Group) -> Iterable[str]:
         names = [" ".join(filter(None, (one.dataplane, one.options))) for one in self.parts]

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from rich.console import Console
 
 from nodeport_lab.check.checker import Check
 from nodeport_lab.check.findings import MEANINGS, Kind
-from nodeport_lab.report import check_text
+from nodeport_lab.report import check_text, html
 from nodeport_lab.report.check_table import rows
 from nodeport_lab.report.words import SYMBOLS
 
@@ -27,15 +26,12 @@ _PROVENANCE = (
     "tables and kube-proxy are emulated; Calico's eBPF dataplane and Cilium are modelled, with "
     "their semantics carried out by netfilter. Not observed on a live cluster."
 )
-_ENVIRONMENT = Environment(
-    loader=PackageLoader("nodeport_lab", "report"), autoescape=True, undefined=StrictUndefined
-)
 
 
 def page(made: Check) -> str:
     """The whole page."""
-    template = _ENVIRONMENT.get_template("check_page.html.j2")
-    return template.render(title=TITLE, body=Markup(fragment(made)))  # noqa: S704 - escaped below
+    body = Markup(fragment(made))  # noqa: S704 - escaped below
+    return html.render("check_page.html.j2", title=TITLE, body=body)
 
 
 def fragment(made: Check, *, timed: bool = True) -> str:
@@ -43,7 +39,8 @@ def fragment(made: Check, *, timed: bool = True) -> str:
     lines = rows(made.answers)
     if len(lines) > MOST_ROWS:
         lines.sort(key=lambda row: row.is_even)
-    return _ENVIRONMENT.get_template("check.html.j2").render(
+    return html.render(
+        "check.html.j2",
         plan=check_text.plan_words(made.plan, len(made.answers)),
         closing=check_text.closing_line(made, timed=timed),
         groups=[

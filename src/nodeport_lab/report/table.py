@@ -1,4 +1,4 @@
-"""A table as a value: what stands in it, apart from how HTML or plain text show it."""
+"""A table as a value: what stands in it, and how it is read out as HTML or as plain text."""
 
 from __future__ import annotations
 
@@ -19,6 +19,12 @@ class Cell:
     detail: str = ""
     kind: str = ""
     links: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def plain(self) -> str:
+        """Its lines in plain text; links are there by their names."""
+        names = (name for name, _ in self.links)
+        return "\n".join(filter(None, (self.words, self.detail, *names)))
 
 
 Row = tuple[str, tuple[Cell, ...]]
@@ -80,9 +86,26 @@ class Table:
         )
 
     def __repr__(self) -> str:
-        """The table in plain text."""
-        return text.render(self)
+        """The table in plain text, caption first and notes last.
+
+        Groups of columns follow each other, so that the lines stay short.
+        """
+        lines = [self.caption]
+        for part in self.parts():
+            lines += ["", part.words] if part.words else []
+            lines += text.columns(
+                (self.corner, *self.headings[part.first : part.last]),
+                (
+                    (heading, *(cell.plain for cell in cells[part.first : part.last]))
+                    for heading, cells in self.rows
+                ),
+            )
+        if self.notes:
+            lines += [""]
+        for note in self.notes:
+            lines += [note.words, *(f"  {name}" for name, _ in note.links)]
+        return "\n".join(lines)
 
     def _repr_html_(self) -> str:
         """The table for a notebook or a page."""
-        return html.render(self)
+        return html.render("table.html.j2", table=self)
