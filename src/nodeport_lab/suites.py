@@ -229,8 +229,15 @@ def find_suites(name: str) -> tuple[Suite, ...]:
     if name in groups:
         return tuple(SUITES[one] for one in groups[name])
     if name not in SUITES:
-        raise UnknownNameError("suite", name, [*SUITES, *groups])
+        near = (stages for group, stages in groups.items() if name.startswith(f"{group}-"))
+        raise UnknownNameError("suite", name, next(near, suite_names()))
     return (SUITES[name],)
+
+
+def suite_names() -> tuple[str, ...]:
+    """What there is to choose from at first sight: a remedy's stages stand behind its name."""
+    groups = suite_groups()
+    return (*(name for name in SUITES if name not in groups[EVERY_REMEDY]), *groups)
 
 
 def suite_groups() -> dict[str, tuple[str, ...]]:

@@ -68,6 +68,19 @@ def test_dead_kernel_is_told_with_what_it_said(
         execute_all([rewritten(spec, template, source)], tmp_path)
 
 
+def test_hanging_cell_is_told_with_its_run_and_a_remedy(
+    spec: RunSpec, template: NotebookNode, tmp_path: Path
+) -> None:
+    """A cell that does not end is one sentence, without the cell's source."""
+    hanging = rewritten(spec, template, "import time\ntime.sleep(60)")
+
+    with pytest.raises(
+        NotebookError,
+        match=r"^run tiny-run: a cell has not ended after 1 seconds; run it again when .* busy$",
+    ):
+        execute_all([hanging], tmp_path, cell_timeout=1)
+
+
 @pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_nothing_survives_the_process_that_waits(
     spec: RunSpec, template: NotebookNode, tmp_path: Path, ending: signal.Signals

@@ -577,7 +577,7 @@ def test_a_heat_map_is_described_in_words() -> None:
     assert describe(runs) == (
         "Heat map of 2 policies by 4 ways to reach the server; allowed connections: "
         "14 of 16 on plane (mode=a) and 16 of 16 on plane. Which node's NodePort is dialled "
-        "changes the answer under 1 of 1 policies on plane (mode=a) and under none of 1 on plane."
+        "changes the answer under 1 of 1 policy on plane (mode=a) and under none of 1 on plane."
     )
 
 
@@ -640,7 +640,7 @@ def test_the_closing_line_counts_what_depends_on_the_node() -> None:
     runs = [made_up(blocked=(Relation.OWN_NODE,)), made_up(options={})]
 
     assert terminal.closing_line(runs) == (
-        "Which node's NodePort is dialled changes the answer under 1 of 1 policies on "
+        "Which node's NodePort is dialled changes the answer under 1 of 1 policy on "
         "plane (mode=a) and under none of 1 on plane. "
         "What policy saw, packet by packet: nodeport-lab run --json -"
     )

@@ -125,12 +125,22 @@ def test_all_is_every_suite_but_the_report() -> None:
 
 
 def test_an_unknown_suite_lists_the_known_ones() -> None:
-    """Whoever mistypes sees what there is, `all` included."""
+    """Whoever mistypes sees what there is, `all` included, and not every stage of a remedy."""
     with pytest.raises(UnknownNameError) as raised:
         find_suites("everything")
 
     remedies = [f"remedy-{name}" for name in REMEDIES]
-    assert (*SUITES, "all", "remedies", *remedies) == raised.value.known
+    alone = [name for name in SUITES if not name.startswith("remedy-")]
+    assert (*alone, "all", "remedies", *remedies) == raised.value.known
+
+
+def test_an_unknown_stage_lists_those_of_its_remedy() -> None:
+    """Whoever names the remedy rightly is shown its stages."""
+    with pytest.raises(UnknownNameError) as raised:
+        find_suites("remedy-gateway-legs")
+
+    assert REMEDIES["gateway"].stages
+    assert tuple(map(REMEDIES["gateway"].suite, REMEDIES["gateway"].stages)) == raised.value.known
 
 
 def test_the_ingress_suite_has_every_kind_of_client_in_every_place() -> None:

@@ -26,8 +26,8 @@ from nodeport_lab.book.render import read, render
 from nodeport_lab.book.runs import RunSpec
 from nodeport_lab.errors import NotebookError, PrerequisiteError
 
-CELL_TIMEOUT = 60
-"""Seconds after which a cell counts as hanging; a whole run takes a few."""
+CELL_TIMEOUT = 300
+"""Seconds after which a cell counts as hanging; the longest takes sixty on two busy cores."""
 
 AT_ONCE = 2
 """Notebooks at once: each waits for blocked probes most of the time."""
@@ -52,6 +52,7 @@ def execute_all(
     specs: Sequence[RunSpec],
     directory: Path,
     progress: Callable[[Executed], None] = lambda _: None,
+    cell_timeout: int = CELL_TIMEOUT,
 ) -> tuple[Executed, ...]:
     """Render and execute runs, a few at once, and return them in the order given.
 
@@ -59,10 +60,11 @@ def execute_all(
         specs: the runs.
         directory: the kernels' working directory.
         progress: called after each run, in the order in which they end.
+        cell_timeout: seconds after which a cell counts as hanging.
 
     Raises:
         PrerequisiteError: the testbed cannot run on this machine.
-        NotebookError: a cell failed; names the run and the cell.
+        NotebookError: a cell failed or hangs; names the run and, if it failed, the cell.
         UnknownNameError: a run passes a parameter that its template does not have.
     """
     directory.mkdir(parents=True, exist_ok=True)
@@ -73,7 +75,7 @@ def execute_all(
         while waiting or running:
             while waiting and len(running) < AT_ONCE:
                 spec, source = waiting.pop(0)
-                answers, process = _started(spec, source, directory)
+                answers, process = _started(spec, source, directory, cell_timeout)
                 running[answers] = (spec, process)
             ready = wait(list(running))
             for answers in [one for one in running if one in ready]:
@@ -89,11 +91,14 @@ def execute_all(
     return tuple(ended[spec.id] for spec in specs)
 
 
-def _started(spec: RunSpec, source: str, directory: Path) -> tuple[Connection, SpawnProcess]:
+def _started(
+    spec: RunSpec, source: str, directory: Path, cell_timeout: int
+) -> tuple[Connection, SpawnProcess]:
     """A process that executes a rendered notebook, and where its answer will come from."""
     answers, answer = _SPAWN.Pipe(duplex=False)
     process = _SPAWN.Process(
-        target=_work, args=(answer, spec.id, source, dict(spec.parameters), str(directory))
+        target=_work,
+        args=(answer, spec.id, source, dict(spec.parameters), str(directory), cell_timeout),
     )
     process.start()
     answer.close()  # so that the pipe ends when the process does
@@ -117,8 +122,13 @@ def _result(spec: RunSpec, answers: Connection) -> Executed:
     return Executed(spec, nbformat.reads(text, as_version=4), seconds)
 
 
-def _work(
-    answer: Connection, run_id: str, source: str, parameters: dict[str, Any], directory: str
+def _work(  # noqa: PLR0913, PLR0917 - what crosses from one process to the other
+    answer: Connection,
+    run_id: str,
+    source: str,
+    parameters: dict[str, Any],
+    directory: str,
+    cell_timeout: int,
 ) -> None:
     """Execute one notebook and send its text and duration, or the lab's own error."""
     os.setpgid(0, 0)  # Ctrl-C is for the process that waits, which then ends this one
@@ -128,7 +138,7 @@ def _work(
     with tempfile.TemporaryFile() as messages, suppress(BrokenPipeError):
         os.dup2(messages.fileno(), _STDERR)
         try:
-            notebook = _executed(run_id, source, parameters, directory, messages)
+            notebook = _executed(run_id, source, parameters, directory, cell_timeout, messages)
         except (NotebookError, PrerequisiteError) as error:
             answer.send(error)
         else:
@@ -143,8 +153,13 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _executed(
-    run_id: str, source: str, parameters: dict[str, Any], directory: str, messages: IO[bytes]
+def _executed(  # noqa: PLR0913, PLR0917 - as above
+    run_id: str,
+    source: str,
+    parameters: dict[str, Any],
+    directory: str,
+    cell_timeout: int,
+    messages: IO[bytes],
 ) -> NotebookNode:
     try:
         executed = papermill.execute_notebook(
@@ -153,13 +168,18 @@ def _executed(
             parameters=parameters,
             cwd=directory,
             progress_bar=False,
-            execution_timeout=CELL_TIMEOUT,
+            execution_timeout=cell_timeout,
             config=_KERNELS,
             shutdown_kernel="immediate",  # nothing is left to say goodbye to
         )
     except PapermillExecutionError as error:
         raise _translated(error, run_id) from None
-    except (RuntimeError, TimeoutError) as error:  # a dead kernel, a cell that hangs
+    except TimeoutError:
+        raise NotebookError(
+            f"run {run_id}: a cell has not ended after {cell_timeout} seconds; "
+            "run it again when this machine is less busy"
+        ) from None
+    except RuntimeError as error:  # a dead kernel
         messages.seek(0)
         said = messages.read().decode(errors="replace").strip()
         raise NotebookError(f"run {run_id}: {error}\n{said}".strip()) from None

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from nodeport_lab.cli.shared import out
 from nodeport_lab.dataplanes import DATAPLANES, Option
 from nodeport_lab.experiment import default_scenario, policy_names, suite_scenario
-from nodeport_lab.suites import SUITES
+from nodeport_lab.suites import ALL, SUITES, suite_groups
 from nodeport_lab.variations import VARIATIONS
 
 
@@ -26,6 +26,10 @@ def list_command() -> None:
         names = suite.policies or policy_names(suite_scenario(suite))
         policies = "the report's" if set(names) == reported else ", ".join(names)
         out.print(f"  policies: {policies}", soft_wrap=True)
+    _heading("groups of suites", f"{ALL}: every suite but the report, which egress contains")
+    for group, members in suite_groups().items():
+        if group != ALL:
+            out.print(f"  {group}: {', '.join(members)}", soft_wrap=True)
     _heading("the report's policies", ", ".join(policy_names(default_scenario())))
 
 

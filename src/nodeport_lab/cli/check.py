@@ -207,7 +207,11 @@ def _read(paths: Sequence[str]) -> Reading:
     piped = sys.stdin.buffer.read() if STANDARD_INPUT in paths else b""
     reading = read_users_files(paths, piped)
     if not reading.objects:
-        raise LabError(f"nothing in {', '.join(paths)} is of a kind that the lab reads")
+        where = ", ".join("standard input" if one == STANDARD_INPUT else one for one in paths)
+        raise LabError(
+            f"nothing in {where} is of a kind that the lab reads; "
+            "give it Pods or what makes them, Services and NetworkPolicies"
+        )
     return reading
 
 

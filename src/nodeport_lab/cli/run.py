@@ -43,7 +43,7 @@ from nodeport_lab.experiment import Question, questions_of, run_all, runnable, s
 from nodeport_lab.model import Run
 from nodeport_lab.report import remedies, surroundings, terminal
 from nodeport_lab.report.clients import report_by_client
-from nodeport_lab.suites import SUITES, suite_groups
+from nodeport_lab.suites import suite_names
 from nodeport_lab.testbeds.cluster import rights
 from nodeport_lab.testbeds.cluster.venue import ClusterVenue
 from nodeport_lab.testbeds.interface import DEFAULT_DEADLINE, Venue
@@ -53,7 +53,10 @@ from nodeport_lab.venues import Whereabouts, venue
 
 def run_command(  # noqa: PLR0913, PLR0917 - one parameter per option
     suite: Annotated[
-        str, typer.Option(help=f"Which questions: {', '.join((*SUITES, *suite_groups()))}.")
+        str,
+        typer.Option(
+            help=f"Which questions: {', '.join(suite_names())}, or one stage of a remedy."
+        ),
     ] = "report",
     testbed: TestbedOption = "embedded",
     dataplane: Annotated[

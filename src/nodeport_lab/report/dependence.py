@@ -45,9 +45,10 @@ def node_dependence(run: Run) -> NodeDependence:
 
 def dependence(found: Sequence[tuple[str, NodeDependence]]) -> str:
     """Under how many policies the node dialled matters, on each of the named dataplanes."""
+    policies = "policy" if len(found[0][1].policies) == 1 else "policies"
     parts = [
         f"under {len(which.dependent) or 'none'} of {len(which.policies)}"
-        f"{'' if position else ' policies'} on {name}"
+        f"{'' if position else f' {policies}'} on {name}"
         for position, (name, which) in enumerate(found)
     ]
     return f"Which node's NodePort is dialled changes the answer {listed(parts)}."
