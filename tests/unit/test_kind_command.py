@@ -89,3 +89,18 @@ def test_up_again_deploys_again_and_creates_no_node(call: Call) -> None:
     assert code == 0, told
     assert "create nodes" not in told
     assert "deploy workloads: " in told
+
+
+def test_an_interrupted_run_says_what_stays(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workloads stay for the next run, so nobody is told that nothing was left."""
+    assert call("up", "-d", "calico-iptables")[0] == 0
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("nodeport_lab.cli.run.run_all", interrupted)
+    code, told = call("run", "-t", "kind", "--policy", "no-policy")
+
+    assert code == 130
+    assert "stay for the next run; remove the cluster with: nodeport-lab down --name dev" in told
+    assert "nothing was left behind" not in told

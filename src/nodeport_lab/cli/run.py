@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from nodeport_lab import claims_file, documented, junit, locations, observations, records
 from nodeport_lab.cli.shared import (
     DIFFERS,
+    INTERRUPTED,
     OptionsOption,
     TestbedOption,
     check_writable,
@@ -47,6 +48,7 @@ from nodeport_lab.suites import suite_names
 from nodeport_lab.testbeds.cluster import rights
 from nodeport_lab.testbeds.cluster.venue import ClusterVenue
 from nodeport_lab.testbeds.interface import DEFAULT_DEADLINE, Venue
+from nodeport_lab.testbeds.kind.venue import KindVenue
 from nodeport_lab.variations import VARIATIONS
 from nodeport_lab.venues import Whereabouts, venue
 
@@ -130,7 +132,13 @@ def run_command(  # noqa: PLR0913, PLR0917 - one parameter per option
         if dry_run:
             _preview(questions, unanswered, place)
             return
-        runs = _make(questions, place, deadline)
+        try:
+            runs = _make(questions, place, deadline)
+        except KeyboardInterrupt:
+            if not isinstance(place, KindVenue):
+                raise  # nothing stays, as for other commands
+            err.print(f"nodeport-lab: interrupted; {place.left}", markup=False, soft_wrap=True)
+            raise typer.Exit(INTERRUPTED) from None
     for file in [records.write(records.stamped(run), record) for run in runs if record]:
         err.print(f"Recorded in {file}.", soft_wrap=True)
     stated = claims_file.load(locations.claims_file()).documented

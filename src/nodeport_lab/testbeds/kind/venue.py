@@ -65,6 +65,14 @@ class KindVenue(ClusterVenue):
             on_node=lambda node: (state.asked.engine, "exec", node),  # its container's name
         )
 
+    @property
+    def left(self) -> str:
+        """What a run that was interrupted leaves in the cluster, and how to remove it."""
+        return (
+            "its policies are deleted, while namespaces, pods and Services stay for the next run; "
+            f"remove the cluster with: nodeport-lab down --name {self.state.name}"
+        )
+
     @contextmanager
     def open(self) -> Iterator[ClusterSetUp]:
         """See ClusterVenue; node ports are fixed, so that two runs would be in each other's way.
