@@ -64,8 +64,8 @@ def test_a_difference_has_its_reason_and_a_remedy_that_packets_confirm(
     found = [one for one in node_decides.findings if one.kind is Kind.DATAPLANE]
     caller = next(one for one in found if one.title.startswith("hello/caller"))
 
-    assert "ingress policy sees the source the dialled node" in caller.reason
-    assert "it sees the source the client pod" in caller.reason
+    assert "ingress policy sees as source the dialled node" in caller.reason
+    assert "it sees as source the client pod" in caller.reason
     assert caller.remedy is not None
     assert caller.remedy.agrees
     (manifest,) = caller.remedy.manifests
@@ -97,7 +97,7 @@ def test_a_machine_outside_is_seen_as_itself_or_as_a_node() -> None:
     assert node.title.startswith("external-routed to Service delivery/controller")
     outside = next(one for one in found if one.kind is Kind.DATAPLANE)
     assert "which no rule of NetworkPolicy delivery/scraping-by-node-port allows" in outside.reason
-    assert "it sees the source 203.0.113.10" in outside.reason
+    assert "it sees as source 203.0.113.10" in outside.reason
 
 
 def test_host_network_pods_are_never_matched_by_label() -> None:
@@ -244,7 +244,7 @@ def test_standard_input_and_strict() -> None:
         (("check", "-f", "-", "--fail-on", "all"), "there is no kind of finding"),
         (("check", "-f", "-", "--subnet", "pods"), "--subnet 'pods' has no value"),
         (("check", "-f", "-", "--json", "-", "--html", "-"), "cannot both go to standard output"),
-        (("check", "-f", "-"), "nothing in - is of a kind"),
+        (("check", "-f", "-"), "nothing in standard input is of a kind"),
         (("check",), "give manifests with -f, or a cluster with --context"),
         (("check", "-f", "-", "--context", "dev"), "-f and --context exclude each other"),
         (("check", "-f", "-", "--namespace", "shop"), "--namespace is about a cluster"),

@@ -101,8 +101,8 @@ def test_a_difference_between_dataplanes_has_its_reason_from_what_was_seen() -> 
 
     assert "allowed on cni-a, not on cni-b" in told.title
     assert (
-        "On cni-b egress policy sees the destination the dialled node, port 30080, which no rule "
-        "of NetworkPolicy shop/p allows, while on cni-a it sees the destination the server pod, "
+        "On cni-b egress policy sees as destination the dialled node, port 30080, which no rule "
+        "of NetworkPolicy shop/p allows, while on cni-a it sees as destination the server pod, "
         "port 8080, which egress[0].to[0] of NetworkPolicy shop/p allows." == told.reason
     )
     assert len(QUESTIONS) == told.cells

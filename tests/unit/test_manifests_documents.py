@@ -106,8 +106,14 @@ def test_bytes_are_utf_8_with_or_without_a_mark(mark: bytes) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("a: 1\na: 2", "x.yaml, document 1, a: the same key stands here twice"),
-        ("s:\n- b: 1\n  b: 2", "x.yaml, document 1, s[0].b: the same key stands here twice"),
+        (
+            "a: 1\na: 2",
+            "a: the same key stands here twice; keep one of them, or put --- between two documents",
+        ),
+        (
+            "s:\n- b: 1\n  b: 2",
+            "x.yaml, document 1, s[0].b: the same key stands here twice; keep one of them (line 3)",
+        ),
         ("a: 1\n'a': 2", "document 1, a: the same key stands here twice"),
         ("1: x\n'1': y", "document 1, 1: the same key stands here twice"),
         ("---\n---\nb: {a: 1, a: 2}", "x.yaml, document 2, b.a: the same key stands here twice"),

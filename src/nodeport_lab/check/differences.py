@@ -303,9 +303,9 @@ def _allowance(answer: Answer, direction: Direction | None, network: Network) ->
 
 def _seen(decision: Decision, answer: Answer, network: Network) -> str:
     if decision.direction is Direction.EGRESS:
-        return f"the destination {address_words(decision.seen_destination, answer, network)}"
+        return f"as destination {address_words(decision.seen_destination, answer, network)}"
     source = address_words(decision.seen_source, answer, network)
-    return f"the source {source.rpartition(', port ')[0] or source}"
+    return f"as source {source.rpartition(', port ')[0] or source}"
 
 
 def _evidence(answer: Answer, network: Network) -> str:

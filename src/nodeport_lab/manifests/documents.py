@@ -197,7 +197,10 @@ class _Builder:
             name, is_merge = self._key(event, path)
             field = _member(path, name)
             if name in own or (is_merge and merged):
-                raise self._error(event, field, "the same key stands here twice; keep one of them")
+                # Two files, one after the other, are the usual reason at the top.
+                apart = "" if path else ", or put --- between two documents"
+                message = f"the same key stands here twice; keep one of them{apart}"
+                raise self._error(event, field, message)
             value, levels = self._build(self._next(), field, depth + 1)
             height = max(height, levels + 1)
             if is_merge:
