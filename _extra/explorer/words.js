@@ -2,6 +2,9 @@
 // outputs of the lab and stay as they are.
 "use strict";
 
+/** A part of a Chinese sentence, with a space before it where it begins in Latin letters. */
+const spaced = (part) => (/^[A-Za-z0-9]/.test(part) ? ` ${part}` : part);
+
 window.nodeportLabWords = {
   en: {
     question: "The question",
@@ -94,12 +97,12 @@ window.nodeportLabWords = {
     policy: "策略",
     client: "客户端",
     way: "客户端访问的地址",
-    dataplane: "数据平面",
+    dataplane: "数据面",
     kinds: {
       pod: "Pod", "host-network pod": "使用主机网络的 Pod",
       "host process": "节点上的进程", "external machine": "集群外的机器",
     },
-    on: (what, node) => `${node} 上的${what}`,
+    on: (what, node) => `${node} 上的${spaced(what)}`,
     routes: {
       nodeport: (node) => `${node} 的 NodePort`, "cluster-ip": (service) => `${service} 的 ClusterIP`,
       "pod-ip": () => "服务端 Pod 自己的地址",
@@ -115,14 +118,14 @@ window.nodeportLabWords = {
       "external-ip": (name) => `${name} 的外部 IP`, machine: (name) => `机器 ${name}`,
     },
     headline: (outcome, client, way, policy, dataplane) =>
-      `${outcome}：${client} 访问${way}，策略 ${policy}，数据平面 ${dataplane}。`,
+      `${outcome}：${client} 访问${spaced(way)}，策略 ${policy}，数据面 ${dataplane}。`,
     bases: {
-      emulated: "仿真（emulated）：真实的数据包经过真实的 netfilter，规则由本项目按该数据平面的顺序编写；未经真实集群观测。",
-      modelled: "建模（modelled）：真实的数据包，但由另一个引擎执行该数据平面的规则；未经真实集群观测。",
-      live: "实测（live）：由该数据平面本身执行。",
+      emulated: "仿真（emulated）：真实的数据包经过真实的 netfilter，规则由本项目按该数据面的顺序编写；未经真实集群观测。",
+      modelled: "建模（modelled）：真实的数据包，但由另一个引擎执行该数据面的规则；未经真实集群观测。",
+      live: "实测（live）：由该数据面本身执行。",
     },
     basis: { emulated: "仿真", modelled: "建模", live: "实测" },
-    defaults: "使用该数据平面的默认选项。",
+    defaults: "使用该数据面的默认选项。",
     changed: (options) => `选项：${options}。`,
     answer: "结果",
     facts: {
@@ -160,13 +163,13 @@ window.nodeportLabWords = {
     dropped: "数据包到此为止",
     unexplained: "没有应答，也没有记录到拒绝它的判定",
     related: (way, relation) => `${way}（${relation}）`,
-    nodes: "同一个问题，所有节点和数据平面",
+    nodes: "同一个问题，所有节点和数据面",
     nodesNote: (names, total) => (names.length
-      ? `${total} 个数据平面中，有 ${names.length} 个的结果取决于访问哪个节点：${names.join("、")}。`
-      : `${total} 个数据平面的结果都不取决于访问哪个节点。`),
+      ? `${total} 个数据面中，有 ${names.length} 个的结果取决于访问哪个节点：${names.join("、")}。`
+      : `${total} 个数据面的结果都不取决于访问哪个节点。`),
     every: "同一个连接，所有策略",
     everyNote: (found) => found.map(([outcome, names]) => `${outcome}：${names.join("、")}`).join("；"),
-    oneAnswer: (outcome, total) => `${total} 个数据平面的结果相同：${outcome}。`,
+    oneAnswer: (outcome, total) => `${total} 个数据面的结果相同：${outcome}。`,
     keys: "每个单元格都是按钮，按下即在上方提问。方向键移动，回车键提问。",
     notAsked: "未询问",
     link: "此结果的地址",

@@ -299,7 +299,7 @@ def test_the_page_speaks_the_language_of_the_book(context: BrowserContext, site:
     page.goto(address(site))
 
     assert page.locator(".ask-headline").inner_text().startswith("✗ timeout：client-b")  # noqa: RUF001
-    assert 1 == page.get_by_label("数据平面", exact=True).count()
+    assert 1 == page.get_by_label("数据面", exact=True).count()
     shapes = page.evaluate(
         """() => {
             const shape = (value) => typeof value === "object"

@@ -11,6 +11,7 @@ from playwright.sync_api import Browser
 from nodeport_lab.book.catalogues import extract, faults, load
 from nodeport_lab.book.languages import ENGLISH, LANGUAGES, TRANSLATIONS, Language, address
 from nodeport_lab.book.site import documents
+from nodeport_lab.book.sphinx_languages import OUTPUTS
 from nodeport_lab.locations import repository_root
 
 from .conftest import Site
@@ -72,6 +73,22 @@ def test_translated_pages_are_linked_and_described(site: Site, language: Languag
             assert target.exists(), (page, link["href"])
             if url.fragment and target.suffix == ".html":
                 assert unquote(url.fragment) in elements(target).targets, (page, link["href"])
+
+
+@pytest.mark.parametrize("language", LANGUAGES, ids=lambda one: one.code)
+@pytest.mark.parametrize("page", ["index", "chapters/remedies", "notebooks/runs/claims"])
+def test_outputs_say_that_they_are_english(site: Site, page: str, language: Language) -> None:
+    """Cells, pasted tables and pasted words, where the page around them is not English."""
+    found = elements(place(site, language, page))
+    outputs = [
+        one
+        for one in (*found.all("div"), *found.all("span"))
+        if not OUTPUTS.isdisjoint(one.get("class", "").split())
+    ]
+
+    assert outputs
+    expected = {None} if language == ENGLISH else {ENGLISH.tag}
+    assert expected == {one.get("lang") for one in outputs}
 
 
 @pytest.mark.browser

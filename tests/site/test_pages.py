@@ -14,6 +14,7 @@ import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Browser, Page, expect
 
+from nodeport_lab.book.languages import TRANSLATIONS
 from nodeport_lab.book.runs import load
 from nodeport_lab.book.site import documents
 from nodeport_lab.locations import repository_root
@@ -23,7 +24,14 @@ from .conftest import PATIENCE, Site
 pytestmark = pytest.mark.browser
 
 RUNS = load(repository_root() / "notebooks")
-PAGES = (*documents(repository_root()), "search", "genindex")
+TRANSLATED = tuple(
+    f"{language.folder}/{page}"
+    for language in TRANSLATIONS
+    for page in ("index", "notebooks/runs/claims")
+)
+"""They share the structure of the English ones; these show what translation adds."""
+
+PAGES = (*documents(repository_root()), "search", "genindex", *TRANSLATED)
 
 Size = tuple[int, int]
 Scheme = Literal["dark", "light"]

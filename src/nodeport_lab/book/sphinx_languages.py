@@ -1,8 +1,8 @@
 """Sphinx extension: what the book needs to stand in several languages side by side.
 
 The switch between them on every page, translations of what Sphinx leaves alone (captions of
-the table of contents, prompts of folded cells, the site's title), and a search that finds
-Chinese.
+the table of contents, prompts of folded cells, the site's title), outputs that say they are
+English, and a search that finds Chinese.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ import re
 from html import escape
 from typing import Any
 
+from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.locale import init as init_locale
 from sphinx.search.en import SearchEnglish
 from sphinx.transforms import SphinxTransform
+from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.i18n import docname_to_domain
 from sphinx.util.typing import ExtensionMetadata
 
@@ -26,6 +28,9 @@ SIDE_BY_SIDE = "book_languages"
 
 PROMPTS = ("prompt_show", "prompt_hide")
 """Attributes of a cell that MyST-NB sets from its metadata `code_prompt_show` and `…_hide`."""
+
+OUTPUTS = frozenset({"cell_output", "text_html", "pasted-text"})
+"""Classes by which MyST-NB tells the output of a cell, and what is pasted from one."""
 
 _WORDS = re.compile(r"[\u3400-\u9fff]+|[^\W\u3400-\u9fff]+")
 
@@ -93,6 +98,23 @@ class TranslatedPrompts(SphinxTransform):
                     attributes[prompt] = self.app.translator.gettext(attributes[prompt])
 
 
+class EnglishOutputs(SphinxPostTransform):
+    """What runs put out has no translation; a page in another language says that it is English.
+
+    A program that reads the page aloud changes its voice there (WCAG 2.2, 3.1.2).
+    """
+
+    default_priority = 10  # MyST-NB pastes outputs of other pages at 5
+
+    def run(self, **_: Any) -> None:  # noqa: ANN401  # the signature is docutils's
+        """Mark outputs with a class that docutils writes as the attribute `lang`."""
+        if self.config.language == ENGLISH.code:
+            return
+        for node in self.document.findall(nodes.Element):
+            if not OUTPUTS.isdisjoint(node.get("classes", ())):
+                node["classes"].append(f"language-{ENGLISH.tag}")
+
+
 def translate_title(app: Sphinx) -> None:
     """Give the site's title in the language of the build, from the catalogue of the theme."""
     app.config.html_title = app.translator.gettext(app.config.html_title)
@@ -133,6 +155,7 @@ def setup(app: Sphinx) -> ExtensionMetadata:
     app.add_search_language(ChinesePairs)
     app.add_transform(TranslatedCaptions)
     app.add_transform(TranslatedPrompts)
+    app.add_post_transform(EnglishOutputs)
     app.connect("builder-inited", translate_title)
     app.connect("html-page-context", translate_search_field)
     app.connect("html-page-context", add_switch)
