@@ -288,6 +288,13 @@ def test_policies_that_survive_answer_the_same_everywhere() -> None:
         assert {"allowed", "timeout"} == {answer.outcome for answer in answers}
 
 
+@pytest.mark.parametrize("pods", [[pod("web", port=8080)], [pod("web"), pod("client")]])
+def test_manifests_that_leave_nothing_to_ask_are_refused(pods: list[str]) -> None:
+    """A pod alone calls nobody, and pods without a port or a Service are not called."""
+    with pytest.raises(LabError, match="nothing to ask: no pod declares a port"):
+        made(*pods)
+
+
 def test_manifests_without_pods_are_refused() -> None:
     """There is nobody to ask."""
     with pytest.raises(LabError, match="make no pod"):

@@ -133,6 +133,28 @@ def test_the_rules_are_those_written_down(
     assert difference == "", f"if this was intended: {GOLDEN_COMMAND}\n{difference}"
 
 
+@VARIANTS
+def test_no_set_is_empty(scenario: Scenario, dataplane: Dataplane, options: Options) -> None:
+    """One node, and pods of the host's network alone: nft refuses a set without elements."""
+    node = scenario.pods[0].node
+    one_node = replace(
+        scenario,
+        nodes=tuple(one for one in scenario.nodes if one.name == node),
+        pods=tuple(replace(pod, node=node) for pod in scenario.pods),
+    )
+    on_host = replace(
+        scenario, pods=tuple(replace(pod, host_network=True) for pod in scenario.pods)
+    )
+
+    for some in (one_node, on_host):
+        found = tables(some, list(some.policies), dataplane, options)
+        text = "".join(
+            text for part in found.values() for one in part for text in transactions(one)
+        )
+        assert "{  }" not in text
+        assert "chain" in text
+
+
 def test_no_golden_file_is_left_behind() -> None:
     """Every file in the folder belongs to a dataplane and options that exist."""
     assert {file_of(*variant) for variant in variants()} == set(GOLDEN.iterdir())

@@ -129,7 +129,7 @@ def check(request: Request, progress: Progress = lambda *_: None) -> Check:
         UnknownNameError: a dataplane or an option that does not exist.
         PrerequisiteError: this machine cannot run the testbed.
         TestbedError: the testbed failed.
-        LabError: a cap that would leave something out.
+        LabError: nobody to ask, nothing to ask, or a cap that would leave something out.
     """
     start = time.perf_counter()
     dataplanes = chosen_dataplanes(request.dataplanes, request.options)
@@ -141,6 +141,11 @@ def check(request: Request, progress: Progress = lambda *_: None) -> Check:
             "give the workloads, too, with -f"
         )
     plan = _plan(placements, request.cap)
+    if not plan.asked:
+        raise LabError(
+            "these manifests leave nothing to ask: no pod declares a port, or stands behind a "
+            "Service, that anybody else could call; give what belongs to them, too, with -f"
+        )
     if not plan.is_complete:
         placements, plan = _without_bystanders(placements, plan)
     gathered = _Asking(request, dataplanes, placements, plan, progress).ask()

@@ -120,7 +120,9 @@ def _destination_in(
 ) -> list[str]:
     found = match_block(block, "ip daddr")
     hidden = _hidden(scenario, network, block, options)
-    return [] if found is None else [f"{found} ip daddr != {elements(hidden)}"]
+    if found is None:
+        return []
+    return [f"{found} ip daddr != {elements(hidden)}" if hidden else found]
 
 
 def _source_in(
@@ -172,6 +174,13 @@ def identity_table(scenario: Scenario, network: Network, node: str) -> Table:
     own = [found[node] for found in (network.nodes, network.tunnels) if node in found]
     known = [f"{network.pods[key]} : {number:#x}" for key, number in numbers.items()]
     others = [address for address in _node_addresses(network) if address not in own]
+    # Nobody has an identity where every pod is the host network's; nft takes no empty set.
+    by_source = [f"{unknown} meta mark set ip saddr map {elements(known)}"] if known else []
+    remote = (
+        [f"{unknown} ip saddr {elements(others)} meta mark set meta mark | {REMOTE_NODE}"]
+        if others
+        else []
+    )
     if by_interface:
         table.chain(
             "identify",
@@ -188,9 +197,9 @@ def identity_table(scenario: Scenario, network: Network, node: str) -> Table:
         [
             f"{tunnelled} {unknown} ip saddr {elements(own)} meta mark set meta mark | {WORLD}",
             f"{tunnelled} {_WHO} == {HOST} meta mark set {REMOTE_NODE}",
-            f"{unknown} meta mark set ip saddr map {elements(known)}",
+            *by_source,
             f"{unknown} ip saddr {elements(own)} meta mark set meta mark | {WORLD}",
-            f"{unknown} ip saddr {elements(others)} meta mark set meta mark | {REMOTE_NODE}",
+            *remote,
             f"{unknown} meta mark set meta mark | {BY_ADDRESS}",
         ],
         hook="type filter hook postrouting priority 105; policy accept",

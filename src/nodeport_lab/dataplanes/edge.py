@@ -68,6 +68,8 @@ def _replace_source(backend: Endpoint, node: str, *, keep_source: bool) -> list[
 
 
 def _pin_returns(table: Table, scenario: Scenario, network: Network, node: str) -> None:
+    if len(scenario.nodes) == 1:
+        return  # nobody else forwards to it
     origins = elements(
         f"{mac} : {return_mark(number):#x}"
         for number, other in enumerate(scenario.nodes)

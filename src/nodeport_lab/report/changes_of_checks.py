@@ -54,8 +54,9 @@ def _lines(found: Comparison) -> Iterator[Text]:
             yield Text(f"  {before} → {after} on {where}")
     if len(found.changes) > _MOST:
         yield Text(f"and {len(found.changes) - _MOST} more; --json tells all")
+    change = "answer changes" if len(found.changes) == 1 else "answers change"
     yield Text(
-        f"{len(found.changes)} answers change, of {found.compared:,} verdicts that were compared; "
+        f"{len(found.changes)} {change}, of {found.compared:,} verdicts that were compared; "
         f"{len(found.added)} are new, {len(found.removed)} are gone."
     )
 
