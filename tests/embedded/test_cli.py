@@ -50,6 +50,15 @@ def test_the_reports_table_is_printed_and_closed_with_one_line() -> None:
     assert lines[-1].startswith("Which node's NodePort is dialled changes the answer under ")
 
 
+def test_verdicts_are_printed_whatever_the_locale() -> None:
+    """A locale of ASCII alone, as a bare container has it, ends no table."""
+    ended = call("run", "-d", "cilium", "--policy", "both", PYTHONIOENCODING="ascii")
+
+    assert (0, "") == (ended.returncode, ended.stderr)
+    assert "✗ timeout" in ended.stdout
+    assert "✓ allowed" in ended.stdout
+
+
 def test_no_escape_codes_without_a_terminal() -> None:
     """Piped output carries no colours, and no progress."""
     ended = call("run", "-d", "cilium", "--policy", "both", "--deadline", "0.2")

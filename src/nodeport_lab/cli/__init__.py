@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import import_module
+from io import TextIOWrapper
 
 import typer
 
@@ -98,6 +99,9 @@ def _nothing() -> None:
 def main() -> None:
     """Entry point of `nodeport-lab`."""
     called = sys.argv[1] if len(sys.argv) > 1 else ""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # closed, it is None
+            stream.reconfigure(encoding="utf-8")  # a locale without it lacks the signs of verdicts
     try:
         for number in (signal.SIGTERM, signal.SIGHUP):  # they end a command as Ctrl-C does
             signal.signal(number, signal.default_int_handler)
