@@ -6,6 +6,7 @@ lab is replaced; only the pauses between two looks are shorter.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import re
@@ -231,6 +232,8 @@ def test_where_policy_is_not_enforced_nothing_is_recorded(bench: Bench) -> None:
     assert [] == bench.own
 
 
+# The imitated server may stop with a connection that it has just accepted; nobody closes it.
+@pytest.mark.filterwarnings("ignore:Exception ignored in.*socket")
 def test_a_server_that_goes_away_is_told_with_what_may_be_left(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -253,6 +256,7 @@ def test_a_server_that_goes_away_is_told_with_what_may_be_left(
     assert "there still are" in sentence
     assert f"kubectl delete --all-namespaces -l {RUN_LABEL}=" in sentence
     assert "Traceback" not in sentence
+    gc.collect()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
