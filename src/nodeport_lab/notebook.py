@@ -316,7 +316,7 @@ def documented_table(run: Run, *, by_client: bool = False) -> Table:
 
 def claims_table(*runs: Run) -> Table:
     """The report's claims, settled by these runs."""
-    return claim_tables.claims_table(one for one in _statuses(runs) if not one.claim.sources)
+    return _report_table(_statuses(runs))
 
 
 def remedy_table(*runs: Run) -> Table:
@@ -436,7 +436,7 @@ def paste_claims(*runs: Run) -> None:
     """Let chapters refer to the claims and their statuses, the report's and all together."""
     found = _statuses(runs)
     ledger = claim_tables.ledger_table(found, _book_of_claims().report, RUNS_FROM_CHAPTERS)
-    _paste({"claims-table": claims_table(*runs), "ledger-table": ledger, **claim_values(found)})
+    _paste({"claims-table": _report_table(found), "ledger-table": ledger, **claim_values(found)})
 
 
 def paste_remedy(*runs: Run) -> None:
@@ -539,6 +539,10 @@ def _pairs(before: Iterable[Run], after: Iterable[Run]) -> tuple[changes.Compari
 
 def _book_of_claims() -> claims_file.ClaimsFile:
     return claims_file.load(locations.claims_file())
+
+
+def _report_table(statuses: Iterable[claims.ClaimStatus]) -> Table:
+    return claim_tables.claims_table(one for one in statuses if not one.claim.sources)
 
 
 def _remedy_statuses(runs: Sequence[Run]) -> tuple[claims.ClaimStatus, ...]:

@@ -18,7 +18,7 @@ from nodeport_lab.report import html
 from nodeport_lab.report.dependence import NodeDependence
 from nodeport_lab.report.grid import CONTROL, rank
 from nodeport_lab.report.seen import Names, looking, seen_name
-from nodeport_lab.report.words import SYMBOLS, changed_options, listed, marked
+from nodeport_lab.report.words import SYMBOLS, changed_options, in_order, listed, marked
 
 JSON = "application/vnd.nodeport-lab.atlas"
 """The kind of output, JSON as text, by which a notebook hands on its part."""
@@ -171,7 +171,7 @@ def part(run: Run, clients: Iterable[Client], names: Names | None = None) -> Par
         options=changed_options(run),
         basis=run.basis,
         connections=len(run.observations),
-        answers={key: _ordered(found) for key, found in answers.items()},
+        answers={key: in_order(found) for key, found in answers.items()},
         seen={way: tuple(sorted(found)) for way, found in seen.items()},
     )
 
@@ -269,7 +269,7 @@ class Atlas:
             for target in column
             for outcome in one.answers.get((policy, Way(kind, target)), ())
         }
-        return list(_ordered(found))
+        return list(in_order(found))
 
     def seen(self, one: Part, group: Group, target: str) -> list[str]:
         """What policy saw of a group's packets to a target on one dataplane."""
@@ -285,7 +285,7 @@ class Atlas:
     def legend(self) -> tuple[str, ...]:
         """The outcomes that appear, each with its symbol."""
         found = {outcome for one in self.parts for some in one.answers.values() for outcome in some}
-        return tuple(marked(outcome) for outcome in _ordered(found))
+        return tuple(marked(outcome) for outcome in in_order(found))
 
     @property
     def has_seen(self) -> bool:
@@ -361,7 +361,3 @@ def _grouped(kinds: Mapping[Kind, _Answers]) -> Group:
     for target in sorted(together, key=rank):
         columns[together[target]].append(target)
     return Group(tuple(kinds), tuple(map(tuple, columns.values())))
-
-
-def _ordered(found: set[str]) -> tuple[str, ...]:
-    return tuple(outcome for outcome in SYMBOLS if outcome in found)

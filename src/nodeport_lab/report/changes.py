@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from nodeport_lab.model import Observation, Run
 from nodeport_lab.report.grid import CONTROL, outcomes, rank, summary
 from nodeport_lab.report.table import Cell, Group, Note, Table
-from nodeport_lab.report.words import SYMBOLS, changed_options, listed, marked
+from nodeport_lab.report.words import SYMBOLS, changed_options, in_order, listed, marked
 from nodeport_lab.variations import BACKEND
 
 NO_PATH = "no path"
@@ -184,7 +184,7 @@ def _answers(
     return {
         question: (
             found[0].target,
-            tuple(one for one in SYMBOLS if one in {cell.outcome for cell in found}),
+            in_order(cell.outcome for cell in found),
         )
         for question, found in cells.items()
     }

@@ -16,7 +16,7 @@ from nodeport_lab.check.findings import MEANINGS, Finding, Kind, Remedy
 from nodeport_lab.check.plan import Plan
 from nodeport_lab.report.check_table import rows
 from nodeport_lab.report.terminal import STYLES
-from nodeport_lab.report.words import SYMBOLS, marked
+from nodeport_lab.report.words import SYMBOLS, in_order, marked
 
 MOST_ROWS = 60
 """Lines of the table; the rest is in the other reports."""
@@ -113,9 +113,7 @@ def table(
         symbols = (_symbols(row.outcomes.get(name, ())) for name in answers)
         layout.add_row(Text(str(row.caller)), Text(str(row.door)), *symbols)
     told = {outcome for row in lines for some in row.outcomes.values() for outcome in some}
-    legend = Text("   ").join(
-        Text(marked(outcome), STYLES[outcome]) for outcome in SYMBOLS if outcome in told
-    )
+    legend = Text("   ").join(Text(marked(outcome), STYLES[outcome]) for outcome in in_order(told))
     names = Text("   ".join(f"{number} {name} ({bases[name]})" for name, number in numbers.items()))
     parts: list[RenderableType] = [names, legend, layout]
     if len(shown) < len(lines):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from nodeport_lab.model import Observation, Run, Verdict
 from nodeport_lab.report.grid import CONTROL
-from nodeport_lab.report.words import listed
+from nodeport_lab.report.words import listed, title
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,12 @@ def node_dependence(run: Run) -> NodeDependence:
             policy for policy, found in compared.items() if any(len(set(one)) > 1 for one in found)
         ),
     )
+
+
+def compared(runs: Iterable[Run]) -> list[tuple[str, NodeDependence]]:
+    """The runs in which NodePorts of several nodes were compared, by title."""
+    found = ((title(run), node_dependence(run)) for run in runs)
+    return [(name, which) for name, which in found if which.policies]
 
 
 def dependence(found: Sequence[tuple[str, NodeDependence]]) -> str:

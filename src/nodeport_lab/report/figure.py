@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
 from nodeport_lab.model import Run
-from nodeport_lab.report.dependence import dependence, node_dependence
+from nodeport_lab.report.dependence import compared, dependence
 from nodeport_lab.report.grid import Summary, outcomes, summary
 from nodeport_lab.report.words import SYMBOLS, evidence, listed, marked, options, title
 
@@ -93,9 +93,8 @@ def describe(runs: Sequence[Run]) -> str:
         for run in runs
     ]
     what = f"Heat map of {len(policies)} policies by {len(targets)} ways to reach the server"
-    found = [(title(run), node_dependence(run)) for run in runs]
-    compared = [(name, which) for name, which in found if which.policies]
-    meaning = f" {dependence(compared)}" if compared else ""
+    found = compared(runs)
+    meaning = f" {dependence(found)}" if found else ""
     return f"{what}; allowed connections: {listed(allowed)}.{meaning}"
 
 

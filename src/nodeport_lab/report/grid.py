@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from nodeport_lab.errors import LabError
 from nodeport_lab.model import Observation, Relation, Run
-from nodeport_lab.report.words import SYMBOLS, title
+from nodeport_lab.report.words import in_order, title
 
 CONTROL = "no-policy"
 TARGETS = (*map(str, Relation), "cluster-ip", "pod-ip", "load-balancer", "external-ip")
@@ -48,7 +48,7 @@ class Summary:
 
     def outcomes(self, policy: str, target: str) -> tuple[str, ...]:
         """The different outcomes of a cell in the order of their symbols; several disagree."""
-        return _ordered(self.cells.get((policy, target), ()))
+        return in_order(cell.outcome for cell in self.cells.get((policy, target), ()))
 
 
 def grid(run: Run) -> Grid:
@@ -94,12 +94,7 @@ def summary(run: Run) -> Summary:
 
 def outcomes(runs: Iterable[Run]) -> tuple[str, ...]:
     """The outcomes that appear in runs, in the order of their symbols."""
-    return _ordered(cell for run in runs for cell in run.observations)
-
-
-def _ordered(cells: Iterable[Observation]) -> tuple[str, ...]:
-    found = {cell.outcome for cell in cells}
-    return tuple(outcome for outcome in SYMBOLS if outcome in found)
+    return in_order(cell.outcome for run in runs for cell in run.observations)
 
 
 def _policies(run: Run) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from nodeport_lab.dataplanes import DATAPLANES
 from nodeport_lab.experiment import suite_scenario
 from nodeport_lab.model import Client, Direction, NetworkPolicy, Observation, Run, Verdict
 from nodeport_lab.remedies import REMEDIES, Remedy, Stage
+from nodeport_lab.report import grid
 from nodeport_lab.report.atlas import Kind, kinds_of
 from nodeport_lab.report.changes import NO_PATH
 from nodeport_lab.report.grid import CONTROL, rank
@@ -100,7 +101,6 @@ def remedy_table(runs: Sequence[Run]) -> Table:
     """What became of the connections: a row for each stage, policy and group of clients."""
     parts = staged(runs)
     dataplanes = tuple(dict.fromkeys(run.dataplane for run in runs))
-    present = {cell.outcome for run in runs for cell in run.observations}
     return Table(
         caption=f"{_title(runs)}: before and after",
         corner="stage",
@@ -111,7 +111,7 @@ def remedy_table(runs: Sequence[Run]) -> Table:
             for policy, who, answers in _merged(part, dataplanes, _outcome)
         ),
         notes=(
-            Note("   ".join(marked(outcome) for outcome in SYMBOLS if outcome in present)),
+            Note("   ".join(marked(outcome) for outcome in grid.outcomes(runs))),
             *(Note(f"{part.stage.name}: {part.stage.summary}.") for part in parts),
         ),
     )

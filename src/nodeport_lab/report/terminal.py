@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nodeport_lab.model import Observation, Run
-from nodeport_lab.report.dependence import dependence, node_dependence
+from nodeport_lab.report.dependence import compared, dependence
 from nodeport_lab.report.grid import Summary, outcomes, summary
 from nodeport_lab.report.words import SYMBOLS, evidence, marked, options, title
 
@@ -46,17 +46,16 @@ def report(runs: Sequence[Run], width: int = 80) -> Group:
 
 def closing_line(runs: Sequence[Run]) -> str:
     """What the table means, computed from the runs, and how to see more."""
-    found = [(title(run), node_dependence(run)) for run in runs]
-    compared = [(name, which) for name, which in found if which.policies]
-    if not compared:
+    found = compared(runs)
+    if not found:
         return "No NodePort was dialled on more than one node, so nothing can be said about that."
-    if len(compared) > _NAMED:
-        changed = sum(bool(which.dependent) for _, which in compared)
+    if len(found) > _NAMED:
+        changed = sum(bool(which.dependent) for _, which in found)
         return (
             f"Which node's NodePort is dialled changes the answer in {changed} of "
-            f"{len(compared)} runs. What policy saw, packet by packet: nodeport-lab run --json -"
+            f"{len(found)} runs. What policy saw, packet by packet: nodeport-lab run --json -"
         )
-    return f"{dependence(compared)} What policy saw, packet by packet: nodeport-lab run --json -"
+    return f"{dependence(found)} What policy saw, packet by packet: nodeport-lab run --json -"
 
 
 def _in_words(run: Run, cells: Summary) -> Table:

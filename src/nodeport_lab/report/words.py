@@ -22,6 +22,12 @@ def marked(outcome: str) -> str:
     return f"{SYMBOLS[outcome]} {outcome}"
 
 
+def in_order(outcomes: Iterable[str]) -> tuple[str, ...]:
+    """The different ones of some outcomes, in the order of their symbols."""
+    found = {*outcomes}
+    return tuple(outcome for outcome in SYMBOLS if outcome in found)
+
+
 def title(run: Run) -> str:
     """The dataplane and its options: `cilium (policyCIDRMatchMode=none)`."""
     shown = options(run)
